@@ -1,0 +1,118 @@
+"""The configuration file in force: read, decided, kept in step.
+
+Law: a file is taken whole or not at all; the last good one stays in force (CFG-19), and what is wrong with the newest
+is observable until it is mended (DEF-51). Secrets are in the vault before the event that names them is in the log.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from adapters.config import ConfigError, Loaded, load, watch
+from adapters.settings import ServeSettings
+from adapters.store.vault import Vault
+from engine.commands import ApplyManifest
+from engine.decide import decide
+from engine.errors import Rejected, StartFailed, StoreError
+from engine.names import Position
+from engine.runtime.writer import Writer
+from engine.snapshot import RoutingSnapshot
+
+_RETRY_S = 2.0
+_log = structlog.get_logger("configuration")
+
+
+@attrs.frozen
+class FileStatus:
+    """How the file and the table in force relate."""
+
+    path: str
+    position: Position
+    "At which the last good content held."
+    problems: tuple[str, ...] = ()
+    "Why the newest content is not in force; empty when it is."
+
+
+class ConfigurationFile:
+    def __init__(self, path: Path, writer: Writer, vault: Vault, *, strict: bool, environ: Mapping[str, str]) -> None:
+        self._path = path
+        self._writer = writer
+        self._vault = vault
+        self._strict = strict
+        self._environ = environ
+        self._seen: str | None = None
+        self.status = FileStatus(path.name, 0)
+
+    @classmethod
+    def of(
+        cls, settings: ServeSettings, writer: Writer, vault: Vault, environ: Mapping[str, str]
+    ) -> "ConfigurationFile | None":
+        """The file the settings name, if they name one."""
+        if settings.config is None:
+            return None
+        return cls(settings.config, writer, vault, strict=settings.strict_config, environ=environ)
+
+    async def read_first(self, snapshot: RoutingSnapshot) -> Loaded:
+        """As `read`, at the start, when there is no last good content to stay with. Raises StartFailed."""
+        try:
+            return await self.read(snapshot)
+        except ConfigError as error:
+            raise StartFailed(str(error), wrong_input=True) from None
+
+    async def read(self, snapshot: RoutingSnapshot) -> Loaded:
+        """The file, decided on a snapshot but not applied. Raises ConfigError."""
+        loaded = await trio.to_thread.run_sync(
+            partial(
+                load,
+                self._path,
+                strict=self._strict,
+                credential_id=self._vault.credential_id,
+                environ=self._environ,
+            )
+        )
+        try:
+            decide(snapshot, ApplyManifest(loaded.manifest))
+        except Rejected as rejected:
+            raise loaded.explain(rejected) from None
+        return loaded
+
+    async def apply(self, loaded: Loaded) -> Position:
+        """Make the table what a file wishes. Raises Rejected, StoreUnavailable, OutcomeUnknown."""
+        self._seen = loaded.content_digest
+        for warning in loaded.warnings:
+            _log.warning("configuration", warning=warning)
+        await self._vault.keep(loaded.credentials)
+        position = await self._writer.write(ApplyManifest(loaded.manifest), actor=f"file:{self._path.name}")
+        self.status = FileStatus(self._path.name, position)
+        _log.info("configuration file in force", file=self._path.name, position=position)
+        return position
+
+    async def follow(self) -> None:
+        """Apply each new content of the file, for ever."""
+        await watch(self._path, self._take_newest, seen=self._seen)
+
+    async def _take_newest(self) -> None:
+        while True:
+            try:
+                await self.apply(await self.read(self._writer.snapshot))
+            except ConfigError as error:
+                self._stay(error.problems)
+                return
+            except StoreError as error:
+                self._stay((f"{self._path}: the event store did not take it: {error}",))
+                await trio.sleep(_RETRY_S)
+            except Exception as error:  # noqa: BLE001 - a file must not be able to end a running gateway
+                _log.exception("configuration file not understood")
+                self._stay((f"{self._path}: {type(error).__name__}: {error}",))
+                return
+            else:
+                return
+
+    def _stay(self, problems: tuple[str, ...]) -> None:
+        self.status = attrs.evolve(self.status, problems=problems)
+        for problem in problems:
+            _log.error("configuration file not taken; the last good one stays in force", problem=problem)

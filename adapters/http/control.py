@@ -1,0 +1,81 @@
+"""The control port: metrics, the live stream, health.
+
+Law: `/live` asks for the admin token before it changes the protocol; nothing here waits for a provider or the store.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import trio
+
+from adapters.admin_token import AdminToken
+from adapters.http.messages import Incoming, Response, Takeover
+from adapters.http.problems import status_of
+from adapters.observe import Observer
+
+_METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
+
+
+class Control:
+    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        token: AdminToken,
+        *,
+        status: Callable[[], tuple[bool, dict[str, Any]]],
+        serve_live: Callable[[trio.abc.Stream], Awaitable[None]],
+    ) -> None:
+        self._observer = observer
+        self._token = token
+        self._status = status
+        self._serve_live = serve_live
+        self._routes: dict[str, Callable[[Incoming], Response]] = {
+            "/metrics": self._metrics,
+            "/live": self._live,
+            "/health/ready": self._ready,
+            "/health/live": self._alive,
+            "/health/liveliness": self._alive,
+            "/health/liveness": self._alive,
+        }
+
+    async def __call__(self, incoming: Incoming) -> Response:
+        if incoming.refusal is not None:
+            return _problem(status_of(incoming.refusal), incoming.detail or incoming.refusal.value)
+        path = incoming.target.partition(b"?")[0].decode("latin-1")
+        if incoming.method not in {"GET", "HEAD"}:
+            return _problem(405, "This address takes GET.", (b"allow", b"GET, HEAD"))
+        answer = self._routes.get(path)
+        if answer is None:
+            return _problem(404, f"There is nothing at this address; there are {', '.join(self._routes)}.")
+        return answer(incoming)
+
+    def _metrics(self, _incoming: Incoming) -> Response:
+        return Response(200, [_METRICS_TYPE], self._observer.exposition())
+
+    def _alive(self, _incoming: Incoming) -> Response:
+        return _json(200, {"status": "ok"})
+
+    def _ready(self, _incoming: Incoming) -> Response:
+        ready, detail = self._status()
+        return _json(200 if ready else 503, detail)
+
+    def _live(self, incoming: Incoming) -> Response:
+        if not self._token.accepts(incoming.fields.get(b"authorization")):
+            challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
+            return _problem(401, "The live stream asks for the admin token, as Authorization: Bearer.", challenge)
+        if incoming.fields.get(b"upgrade", b"").lower() != b"websocket":
+            return _problem(426, "The live stream is a websocket.", (b"upgrade", b"websocket"))
+        return Takeover(self._serve_live)
+
+
+def _json(status: int, value: Any, *headers: tuple[bytes, bytes]) -> Response:
+    return Response(status, [(b"content-type", b"application/json"), *headers], msgspec.json.encode(value))
+
+
+def _problem(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Response:
+    """RFC 9457, as the control port's errors are."""
+    body = msgspec.json.encode({"type": "about:blank", "status": status, "detail": detail})
+    return Response(status, [(b"content-type", b"application/problem+json"), *headers], body)

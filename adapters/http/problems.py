@@ -1,0 +1,96 @@
+"""Refusals as answers: one table of statuses and texts, two envelopes (ERR-1 to ERR-13).
+
+Law: every error the gateway makes goes through here, so each is JSON, has one shape for its client, and says nothing
+of what is behind the gateway.
+"""
+
+from typing import Final
+
+import attrs
+import msgspec
+
+from adapters.http.messages import Response
+from engine.errors import Reason, Refused
+
+_TRY_LATER: Final = "An internal error occurred. Please try again later."
+
+
+@attrs.frozen
+class _Row:
+    status: int
+    openai_type: str
+    code: str
+    message: str
+    anthropic_type: str
+
+
+_INVALID: Final = "invalid_request_error"
+_TABLE: Final = {
+    Reason.BAD_REQUEST: _Row(400, _INVALID, "bad_request", "The request is not valid.", _INVALID),
+    Reason.UNAUTHENTICATED: _Row(
+        401,
+        _INVALID,
+        "unauthenticated",
+        "Please supply an authentication token to access this resource",
+        "authentication_error",
+    ),
+    Reason.FORBIDDEN: _Row(403, _INVALID, "forbidden", "Forbidden", "permission_error"),
+    Reason.MODEL_NOT_FOUND: _Row(404, _INVALID, "model_not_found", "The model does not exist.", "not_found_error"),
+    Reason.NOT_FOUND: _Row(404, _INVALID, "not_found", "There is nothing at this address.", "not_found_error"),
+    Reason.METHOD_NOT_ALLOWED: _Row(
+        405, _INVALID, "method_not_allowed", "This address does not take this method.", _INVALID
+    ),
+    Reason.TIMED_OUT: _Row(408, _INVALID, "request_timeout", "The request did not arrive in time.", _INVALID),
+    Reason.PAYLOAD_TOO_LARGE: _Row(413, _INVALID, "payload_too_large", "Request body too large.", "request_too_large"),
+    Reason.EXPECTATION_FAILED: _Row(
+        417, _INVALID, "expectation_failed", "Only the expectation 100-continue can be met.", _INVALID
+    ),
+    Reason.HEADERS_TOO_LARGE: _Row(
+        431, _INVALID, "headers_too_large", "Request headers too large.", "request_too_large"
+    ),
+    Reason.UNPROCESSABLE: _Row(422, _INVALID, "unprocessable_request", "The request cannot be processed.", _INVALID),
+    Reason.RATE_LIMIT: _Row(
+        429,
+        "rate_limit_error",
+        "rate_limit",
+        "You are sending requests too quickly. Please slow down.",
+        "rate_limit_error",
+    ),
+    Reason.CONCURRENCY_LIMIT: _Row(
+        429,
+        "rate_limit_error",
+        "concurrency_limit_exceeded",
+        "Too many concurrent requests. Please wait for some requests to complete before sending more.",
+        "rate_limit_error",
+    ),
+    Reason.INTERNAL: _Row(500, "internal_error", "internal_error", _TRY_LATER, "api_error"),
+    Reason.BAD_GATEWAY: _Row(502, "internal_error", "internal_error", _TRY_LATER, "api_error"),
+    Reason.UNAVAILABLE: _Row(503, "internal_error", "service_unavailable", _TRY_LATER, "overloaded_error"),
+    Reason.UPSTREAM_TIMEOUT: _Row(
+        504,
+        "internal_error",
+        "gateway_timeout",
+        "The upstream service took too long to respond. Please try again.",
+        "timeout_error",
+    ),
+}
+
+
+def status_of(reason: Reason) -> int:
+    return _TABLE[reason].status
+
+
+def problem(refused: Refused, *, anthropic: bool, request_id: str, headers: list[tuple[bytes, bytes]]) -> Response:
+    """A refusal in the shape the client reads: Anthropic's for its clients, else OpenAI's (ERR-1)."""
+    row = _TABLE[refused.reason]
+    message = refused.message or row.message
+    if anthropic:
+        body: dict[str, object] = {
+            "type": "error",
+            "error": {"type": row.anthropic_type, "message": message},
+            "request_id": request_id,
+        }
+    else:
+        error = {"message": message, "type": row.openai_type, "param": refused.param, "code": row.code}
+        body = {"error": error}
+    return Response(row.status, [(b"content-type", b"application/json"), *headers], msgspec.json.encode(body))

@@ -1,0 +1,151 @@
+"""A provider's answer as the client's response: its headers made fit to pass on, its body untouched.
+
+Law: body bytes are neither changed nor held back; the response is reported exactly once, when its body has ended or
+will not.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import TracebackType
+from typing import Final
+from urllib.parse import quote
+
+from adapters.fields import HOP_BY_HOP, connection_options
+from adapters.http.messages import Response
+from adapters.observe import Observer, Served
+from engine.errors import UpstreamFailed
+from engine.names import Alias, Position, ProviderName
+from engine.ports import Clock, Headers, Request
+from engine.runtime.forward import Answer
+
+_OURS: Final = frozenset({b"content-length", b"x-request-id"})
+
+
+class Relay(Response):
+    """Entering it enters the answer; leaving it finishes the request in its pool."""
+
+    def __init__(
+        self, answer: Answer, request: Request, started_ns: int, *, anthropic: bool, clock: Clock, observer: Observer
+    ) -> None:
+        self._answer = answer
+        self._request = request
+        self._started_ns = started_ns
+        self._clock = clock
+        self._observer = observer
+        self._overhead_ns = clock() - started_ns - answer.upstream_ns
+        self._complete = False
+        self.status = answer.status
+        self._length = _length_of(answer.headers)
+        headers = _passed_on(answer.headers, added=_added(answer), anthropic=anthropic)
+        headers += identity(request.request_id, anthropic=anthropic)
+        headers += _served_by(answer.pool.alias, answer.provider.name, answer.position, answer.attempts)
+        self.headers = headers
+
+    @property
+    def length(self) -> int | None:
+        return self._length
+
+    async def receive(self) -> bytes:
+        try:
+            chunk = await self._answer.receive()
+        except UpstreamFailed:
+            self.left_by = "provider"
+            raise
+        if not chunk:
+            self._complete = True
+        return chunk
+
+    def receive_nowait(self) -> bytes | None:
+        chunk = self._answer.receive_nowait()
+        if chunk == b"":
+            self._complete = True
+        return chunk
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._answer.__aexit__(kind, error, traceback)
+        finally:
+            self._report()
+
+    def _report(self) -> None:
+        answer, request = self._answer, self._request
+        served = Served(
+            request_id=request.request_id,
+            alias=request.alias,
+            pool=answer.pool.alias,
+            provider=answer.provider.name,
+            status=answer.status,
+            attempts=answer.attempts,
+            position=answer.position,
+            key=answer.key_id,
+            ms=(self._clock() - self._started_ns) // 1000 / 1000,
+            overhead_ms=self._overhead_ns // 1000 / 1000,
+            outcome="complete" if self._complete else self.left_by,
+            tried=answer.tried or None,
+        )
+        self._observer.served(served, self._overhead_ns)
+
+
+def identity(request_id: str, *, anthropic: bool) -> list[tuple[bytes, bytes]]:
+    """The request's id as the SDKs look for it: OpenAI's in `x-request-id`, Anthropic's in `request-id`."""
+    value = request_id.encode("ascii")
+    fields = [(b"x-request-id", value)]
+    if anthropic:
+        fields.append((b"request-id", value))
+    return fields
+
+
+@lru_cache(maxsize=4096)
+def _served_by(
+    alias: Alias, provider: ProviderName, position: Position, attempts: int
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Which decision served the request."""
+    return (
+        (b"x-pointsman-position", b"%d" % position),
+        (b"x-pointsman-pool", _header_text(alias)),
+        (b"x-pointsman-provider", _header_text(provider)),
+        (b"x-pointsman-attempts", b"%d" % attempts),
+    )
+
+
+def _header_text(text: str) -> bytes:
+    """A name as a header value; what is not ASCII is percent-encoded."""
+    return quote(text, safe="".join(map(chr, range(0x20, 0x7F)))).encode("ascii")
+
+
+def _passed_on(fields: Headers, *, added: Mapping[bytes, bytes], anthropic: bool) -> list[tuple[bytes, bytes]]:
+    """The upstream's fields less what ends here, with the configured ones set over them (HDR-6, HDR-7)."""
+    options = connection_options(fields)
+    kept = [field for field in fields if _passes(field[0]) and field[0] not in options and field[0] not in added]
+    for name, value in fields:
+        if name in {b"x-request-id", b"request-id"}:
+            kept.append((b"x-upstream-request-id", value))
+            if name == b"request-id" and anthropic:
+                kept.remove((name, value))
+    kept.extend(added.items())
+    return kept
+
+
+def _length_of(fields: Headers) -> int | None:
+    for name, value in fields:
+        if name == b"content-length":
+            return int(value)
+    return None
+
+
+def _added(answer: Answer) -> Mapping[bytes, bytes]:
+    """The configured response headers: the pool's, the provider's over them (DEF-25)."""
+    pool, provider = answer.pool.response_headers, answer.provider.response_headers
+    if not pool and not provider:
+        return {}
+    # Sorted out by name without case, since that is how clients read them.
+    merged = {name.lower(): value for name, value in pool.items()}
+    merged |= {name.lower(): value for name, value in provider.items()}
+    return {name.encode("latin-1"): value.encode("latin-1") for name, value in merged.items()}
+
+
+@lru_cache(maxsize=1024)
+def _passes(name: bytes) -> bool:
+    return name not in HOP_BY_HOP and name not in _OURS and not name.startswith(b"x-pointsman-")

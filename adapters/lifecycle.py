@@ -1,0 +1,105 @@
+"""How the process is, and how it ends.
+
+Law: the first signal to stop drains, the second or the end of the patience breaks off what still runs; signals are
+taken until the store is closed, so that none of them ends the process half-way.
+"""
+
+import signal
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from adapters.configuration import ConfigurationFile
+from adapters.http.server import Server
+from adapters.store import UnknownCredential, Vault
+from engine.names import Alias, Position
+from engine.pool.view import PoolView
+from engine.runtime.follower import Follower
+from engine.runtime.router import Router
+from engine.snapshot import RoutingSnapshot
+
+_log = structlog.get_logger("pointsman")
+
+
+class StopSignals:
+    """SIGINT and SIGTERM, counted."""
+
+    def __init__(self) -> None:
+        self.first = trio.Event()
+        self.second = trio.Event()
+
+    async def attend(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Take signals until cancelled."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                (self.second if self.first.is_set() else self.first).set()
+
+
+@attrs.define(eq=False)
+class State:
+    """What the process tells about itself."""
+
+    _router: Router
+    _follower: Follower
+    _file: ConfigurationFile | None
+    is_draining: bool = False
+    _settled: Position = 0
+    "Of the last sample in which no actor had a definition still to take over."
+
+    def is_ready(self) -> bool:
+        """Whether new requests are wanted: yes with any table, store or no store, until the process drains."""
+        return not self.is_draining
+
+    def report(self) -> tuple[bool, dict[str, Any]]:
+        """Readiness, and how the table in force relates to the log and the file."""
+        detail: dict[str, Any] = {
+            "status": "ready" if self.is_ready() else "draining",
+            "position": self._router.snapshot.position,
+            "log": self._follower.failing_since or "readable",
+        }
+        if self._file is not None:
+            detail["file"] = attrs.asdict(self._file.status)
+        return self.is_ready(), detail
+
+    def views(self) -> list[PoolView]:
+        found = (actor.view() for actor in self._router.actors.values())
+        return [view for view in found if view is not None]
+
+    def sample(self) -> tuple[Position, dict[Alias, PoolView]]:
+        if all(actor.is_settled for actor in self._router.actors.values()):
+            self._settled = self._router.snapshot.position
+        return self._settled, {view.alias: view for view in self.views()}
+
+
+async def stop_when_asked(asked: StopSignals, state: State, server: Server, drain_s: float) -> None:
+    """Drain the data port once asked to, and end what outlasts the patience."""
+    await asked.first.wait()
+    _log.info("draining", connections=server.connections)
+    state.is_draining = True
+    server.drain()
+    with trio.move_on_after(drain_s):
+        await asked.second.wait()
+    server.abort()
+
+
+def warn_of_missing_credentials(snapshot: RoutingSnapshot, aliases: Iterable[Alias], vault: Vault) -> bool:
+    """Say which providers of these pools cannot be asked, since a request that skips them would hide it.
+
+    Whether there are any.
+    """
+    is_any = False
+    for alias in sorted(aliases):
+        pool = snapshot.pools.get(alias)
+        for provider in pool.providers if pool is not None else ():
+            if provider.credential is None:
+                continue
+            try:
+                vault.resolve(provider.credential)
+            except UnknownCredential as unknown:
+                is_any = True
+                _log.warning("a provider has no credential", pool=alias, provider=provider.name, problem=str(unknown))
+    return is_any

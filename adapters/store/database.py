@@ -1,0 +1,174 @@
+"""One SQLite file: a single writing connection, a few reading ones, all on the asyncio side.
+
+Law: a write is one transaction begun with BEGIN IMMEDIATE, and what it returned is on disk (WAL,
+synchronous=FULL). An error before COMMIT means not applied; an error at COMMIT means unknown. There is one
+writing connection because SQLite before 3.51.3 can corrupt a WAL that two of them reset at once.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+import trio
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from adapters.store.bridge import AsyncioSide, open_asyncio_side
+from adapters.store.opening import cannot_open, prepare
+from engine.errors import OutcomeUnknown, StoreError, StoreUnavailable
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
+"""Runs in the asyncio thread, inside a transaction."""
+
+READERS: Final = 2
+BUSY_TIMEOUT_MS: Final = 5000
+"""How long a statement waits for another process's write lock."""
+
+
+class DatabaseDamaged(StoreError):
+    """SQLite cannot make sense of the file, or the rows in it contradict each other."""
+
+
+class Database:
+    """Transactions on the file, for trio tasks."""
+
+    def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int) -> None:
+        self._side = side
+        self._writer = _engine(path, busy_timeout_ms, begin="BEGIN IMMEDIATE", pool_size=1)
+        self._reader = _engine(path, busy_timeout_ms, begin="BEGIN", pool_size=READERS)
+        # Tasks queue here, not in the pools: here a cancel is harmless and the wait has no time limit.
+        self._writing = trio.Semaphore(1)
+        self._reading = trio.Semaphore(READERS)
+        self._closed = False
+
+    async def write(self, work: Work[T]) -> T:
+        """Run the work and commit. Raises: what it raises, StoreUnavailable, OutcomeUnknown, DatabaseDamaged."""
+        async with self._writing:
+            self._check_open()
+            return await self._side.call(_write, self._writer, work)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run the work on one consistent state. Raises: what it raises, StoreUnavailable, DatabaseDamaged."""
+        async with self._reading:
+            self._check_open()
+            try:
+                return await self._side.call(_read, self._reader, work)
+            except OutcomeUnknown as error:
+                raise StoreUnavailable(str(error)) from error
+
+    async def aclose(self) -> None:
+        """Wait for the transactions under way, then close every connection. Later calls: StoreUnavailable."""
+        self._closed = True
+        with trio.CancelScope(shield=True):
+            await self._writing.acquire()
+            for _ in range(READERS):
+                await self._reading.acquire()
+            await self._side.call(self._reader.dispose)
+            await self._side.call(self._writer.dispose)  # the last to close checkpoints the WAL
+            for _ in range(READERS):
+                self._reading.release()
+            self._writing.release()
+
+    async def prepare(self, path: Path) -> None:
+        """Make the tables, or check them. Raises StartFailed."""
+        await self._side.call(prepare, self._writer, path)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+
+@asynccontextmanager
+async def open_database(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncIterator[Database]:
+    """The file with its tables made or checked. Raises StartFailed."""
+    sentence = cannot_open(path)
+    if sentence is not None:
+        raise sentence
+    async with open_asyncio_side() as side:
+        database = Database(side, path, busy_timeout_ms)
+        try:
+            await database.prepare(path)
+            yield database
+        finally:
+            await database.aclose()
+
+
+def _engine(path: Path, busy_timeout_ms: int, *, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,  # errors are logged
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={busy_timeout_ms}", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        if begin == "BEGIN":
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_explicitly(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+async def _write(engine: AsyncEngine, work: Work[T]) -> T:
+    committing = False
+    try:
+        async with engine.connect() as connection:
+            result = await work(connection)
+            committing = True
+            try:
+                await connection.commit()
+            except SQLAlchemyError:
+                await _abandon(connection)
+                raise
+            return result
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        if committing:
+            raise OutcomeUnknown(f"the commit failed: {_cause(error)}") from error
+        raise _translated(error) from error
+
+
+async def _abandon(connection: AsyncConnection) -> None:
+    """End a transaction whose COMMIT failed: SQLite may keep it open, and the write lock with it."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    with suppress(sqlite3.Error):
+        await driver.rollback()
+    await connection.invalidate()
+
+
+async def _read(engine: AsyncEngine, work: Work[T]) -> T:
+    try:
+        async with engine.connect() as connection:
+            return await work(connection)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
+    """The store's error for one that came before any COMMIT."""
+    cause = _cause(error)
+    name = getattr(cause, "sqlite_errorname", None)
+    # Without a name it is the driver's own: text that is not UTF-8.
+    undecodable = isinstance(cause, sqlite3.OperationalError) and name is None
+    broken = name is not None and name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+    if isinstance(error, IntegrityError) or broken or undecodable:
+        return DatabaseDamaged(str(cause))
+    return StoreUnavailable(str(cause))
+
+
+def _cause(error: SQLAlchemyError | sqlite3.Error) -> BaseException:
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    return error

@@ -1,0 +1,144 @@
+"""One attempt: a client's request turned into a provider's, and the provider's answer handed back.
+
+Law: the provider's credential is read from the vault for each attempt and goes nowhere but into its header; what
+httpx's transports raise becomes one of the failures (FB-4, FB-5).
+"""
+
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
+
+import httpx
+import trio
+
+from adapters.upstream.body import decodes, is_meant_as_json, with_model
+from adapters.upstream.headers import RawHeaders, request_fields
+from adapters.upstream.transport import ROUTE, Body, Route, route_of
+from engine.errors import NO_MODEL, Failure, Reason, Refused, UpstreamFailed
+from engine.names import CredentialId
+from engine.ports import Headers, Request
+from engine.snapshot import Provider
+from engine.urls import join_path
+
+_REMEMBERED = 256
+
+
+class HttpAnswer:
+    """A response whose body is still to come; an `engine.ports.UpstreamAnswer`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._body = response.stream if isinstance(response.stream, Body) else None
+        self._chunks: AsyncIterator[bytes] | None = None
+        self.status = response.status_code
+        # Other transports give the names in whatever case they came.
+        raw = response.headers.raw
+        self.headers: Headers = raw if self._body is not None else [(name.lower(), value) for name, value in raw]
+
+    async def receive(self) -> bytes:
+        try:
+            if self._body is not None:
+                return await self._body.receive()
+            return await self._receive_from_another_transport()
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise UpstreamFailed(Failure.BROKEN, str(error)) from error
+
+    def receive_nowait(self) -> bytes | None:
+        return self._body.receive_nowait() if self._body is not None else None
+
+    async def aclose(self) -> None:
+        # Our own body needs none of the bookkeeping that httpx does around closing a response.
+        await (self._response.aclose() if self._body is None else self._body.aclose())
+
+    async def _receive_from_another_transport(self) -> bytes:
+        if self._chunks is None:
+            self._chunks = self._response.aiter_raw()
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        return b""
+
+
+class Forwarder:
+    """An `engine.ports.Upstream`. `resolve` gives a credential's secret; raises LookupError where there is none."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, *, resolve: Callable[[CredentialId], str]) -> None:
+        self._transport = transport
+        self._resolve = resolve
+
+    async def send(self, provider: Provider, request: Request) -> HttpAnswer:
+        """Send one attempt; the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST) (MODEL-5)."""
+        try:
+            outgoing = self._outgoing(provider, request)
+        except LookupError as error:
+            raise UpstreamFailed(Failure.CREDENTIAL, str(error)) from error
+        try:
+            if provider.header_timeout_s is None:
+                return HttpAnswer(await self._transport.handle_async_request(outgoing))
+            with trio.fail_after(provider.header_timeout_s):
+                return HttpAnswer(await self._transport.handle_async_request(outgoing))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
+            raise UpstreamFailed(Failure.CONNECT, str(error)) from error
+        except (trio.TooSlowError, httpx.TimeoutException) as error:
+            raise UpstreamFailed(Failure.TIMEOUT, str(error)) from error
+        except (httpx.TransportError, OSError) as error:
+            raise UpstreamFailed(Failure.BROKEN, str(error)) from error
+
+    def _outgoing(self, provider: Provider, request: Request) -> httpx.Request:
+        body = _body_for(provider, request)
+        # Only what many requests share is remembered: clients must not be able to fill memory with paths.
+        address = _address if request.query or len(request.path) > _REMEMBERED else _address_before
+        url, route, host = address(provider.url, request.path, request.query)
+        fields = request_fields(request.headers, traced=_is_traced(provider))
+        fields.append((b"host", host))
+        if body or request.method not in {"GET", "HEAD", "DELETE", "OPTIONS"}:
+            fields.append((b"content-length", b"%d" % len(body)))
+        fields.append((b"x-forwarded-proto", b"http"))
+        fields.append((b"x-request-id", request.request_id.encode("ascii")))
+        if provider.credential is not None:
+            name = provider.auth_header.lower().encode("latin-1")
+            value = f"{provider.auth_prefix}{self._resolve(provider.credential)}".encode("latin-1")
+            fields = [field for field in fields if field[0] != name]
+            fields.append((name, value))
+        return httpx.Request(
+            request.method, url, headers=RawHeaders(fields), stream=httpx.ByteStream(body), extensions={ROUTE: route}
+        )
+
+
+def _body_for(provider: Provider, request: Request) -> bytes:
+    if not request.body:
+        return request.body
+    if provider.model is not None:
+        body = with_model(request.body, provider.model)
+        if body is None:
+            raise Refused(Reason.BAD_REQUEST, NO_MODEL, "model")
+        return body
+    if request.alias_overridden:
+        # The header decided; a body that names another model would have the provider serve that one (DEF-42). One
+        # that we cannot read, but a laxer reader might, could name any.
+        body = with_model(request.body, request.alias)
+        if body is None and not decodes(request.body) and is_meant_as_json(request.body, _content_type(request)):
+            raise Refused(Reason.BAD_REQUEST, "The body is not valid JSON.", "model")
+        return request.body if body is None else body
+    return request.body
+
+
+def _content_type(request: Request) -> bytes:
+    return next((value for name, value in request.headers if name == b"content-type"), b"")
+
+
+def _is_traced(provider: Provider) -> bool:
+    """HDR-5, without the pool's trust, which an attempt does not know: what is not said is not sent on."""
+    return bool(provider.trusted) if provider.propagate_trace_context is None else provider.propagate_trace_context
+
+
+def _address(base: str, path: str, query: str) -> tuple[httpx.URL, Route, bytes]:
+    """The upstream URL of a request path (URL-2, URL-3), the way there, and its `host` field (HDR-2)."""
+    provider = httpx.URL(base)
+    joined = join_path(provider.raw_path.decode("ascii"), path)
+    target = f"{joined}?{query}" if query else joined
+    url = provider.copy_with(raw_path=target.encode("ascii"))
+    route = route_of(url)
+    return url, Route(route.origin, target.encode("ascii")), url.netloc
+
+
+_address_before = lru_cache(maxsize=2048)(_address)

@@ -1,0 +1,21 @@
+"""What routing is: values, decisions and the actors that own live state.
+
+Glossary, one word a concept:
+
+alias       the model name a client sends; the key of the routing table
+pool        what an alias resolves to: ordered providers, access, limits, fallback, rules
+provider    one upstream address inside a pool, with its credential's name and its limits
+key         a client credential, known only by its digest, with labels and limits
+caller      whoever presented a key in one request
+rule        a condition on a caller's labels that denies or redirects
+snapshot    the whole routing table at one position; immutable
+position    the number of the last event a snapshot contains; dense, from 1
+event       a fact about the configuration, appended once and never changed
+command     a wish to change the configuration; `decide` turns it into events or rejects it
+ticket      a number the caller of an actor makes before asking; names one request there
+lease       the right to send one attempt to one provider
+outcome     what became of an attempt: succeeded, failed or abandoned
+slot        the live counter of one provider inside one pool
+drain       to give no new lease while running ones end
+vault       where upstream credentials live, outside the event log
+"""

@@ -1,0 +1,1 @@
+"""What the events add up to: pure, total folds that can be rebuilt at any time from position 0."""

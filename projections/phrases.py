@@ -1,0 +1,142 @@
+"""Values of events in words: what a field is called, and how its value reads.
+
+Law: total over every field of every event; a field without words here is shown under its own name, and a digest never.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from engine.events import Event, PoolDefined, ProviderDefined, RuleDefined
+
+_WORDS: Final[Mapping[str, str]] = {
+    "strict_mode": "strict mode",
+    "max_idle_per_host": "idle connections per host",
+    "idle_timeout_s": "idle seconds",
+    "opens_all_pools": "opens all pools",
+    "max_concurrent": "limit",
+    "requests_per_second": "requests per second",
+    "fallback_enabled": "fallback",
+    "fallback_on_status": "fallback statuses",
+    "fallback_on_rate_limit": "fallback on rate limit",
+    "fallback_with_replacement": "fallback with replacement",
+    "fallback_max_attempts": "attempts",
+    "backoff_initial_ms": "backoff ms",
+    "backoff_max_ms": "longest backoff ms",
+    "backoff_factor": "backoff factor",
+    "backoff_jitter": "backoff jitter",
+    "backoff_max_total_ms": "total backoff ms",
+    "response_headers": "response headers",
+    "sanitize_response": "sanitizing",
+    "open_responses_adapter": "responses adapter",
+    "auth_header": "credential header",
+    "auth_prefix": "credential prefix",
+    "header_timeout_s": "header timeout seconds",
+    "propagate_trace_context": "trace context",
+}
+"""Where a field's own name would not do."""
+
+_NAMES: Final = {"key_id", "alias", "provider", "rank"}
+"""Of the entity itself; the sentence has named it already."""
+
+_UNTOLD: Final = {*_NAMES, "digest"}
+_TOLD_OF_POOLS: Final = frozenset(
+    {"strategy", "keys", "fallback_enabled", "fallback_on_status", "fallback_on_rate_limit"}
+)
+_TOLD_OF_PROVIDERS: Final = frozenset({"url", "weight"})
+
+
+def text(value: Any) -> str:
+    """A field's value."""
+    match value:
+        case None | "":
+            words = "none"
+        case bool():
+            words = "on" if value else "off"
+        case float():
+            words = f"{value:g}"
+        case Mapping():
+            words = f"[{', '.join(f'{name}={value[name]}' for name in sorted(value))}]"
+        case tuple():
+            words = f"[{', '.join(map(str, value))}]"
+        case _:
+            words = str(value)
+    return words
+
+
+def pattern(status: int) -> str:
+    """A status pattern of FB-2: 5 is 5xx, 42 is 42x, 429 is itself."""
+    if 0 < status < 10:
+        return f"{status}xx"
+    return f"{status}x" if 10 <= status < 100 else str(status)
+
+
+def differences(old: Event, new: Event) -> list[str]:
+    """What differs between two events of one class about one entity, a phrase a field."""
+    names = [field.name for field in attrs.fields(type(new)) if field.name not in _NAMES]
+    return [
+        _difference(name, getattr(old, name), getattr(new, name))
+        for name in names
+        if getattr(old, name) != getattr(new, name)
+    ]
+
+
+def particulars(event: Event, *, beside: frozenset[str] = frozenset()) -> Iterator[str]:
+    """What an event sets, a phrase a field: not what is left at its default, nor the fields told `beside`."""
+    for field in attrs.fields(type(event)):
+        name, value = field.name, getattr(event, field.name)
+        if name in _UNTOLD or name in beside or value is None or value is False or value in ({}, field.default):
+            continue
+        yield _name(name) if value is True else f"{_name(name)} {_value(name, value)}"
+
+
+def pool_particulars(event: PoolDefined) -> Iterator[str]:
+    """A pool's own definition, whole."""
+    yield event.strategy
+    yield "no key list" if event.keys is None else f"{len(event.keys)} key(s)"
+    yield from particulars(event, beside=_TOLD_OF_POOLS)
+    if event.fallback_enabled:
+        occasions = [pattern(status) for status in event.fallback_on_status]
+        occasions += ["rate limit"] if event.fallback_on_rate_limit else []
+        yield f"fallback on {', '.join(occasions) or 'nothing'}"
+
+
+def provider_particulars(event: ProviderDefined) -> Iterator[str]:
+    """A provider's definition beyond its address and weight."""
+    return particulars(event, beside=_TOLD_OF_PROVIDERS)
+
+
+def rule_order(rule: RuleDefined) -> str:
+    """What a rule does to whom."""
+    callers = f"callers with {text(rule.match_labels)[1:-1]}" if rule.match_labels else "all callers with a key"
+    return f"{rule.action} {callers}" + (f" to {rule.target}" if rule.target is not None else "")
+
+
+def printable(line: str) -> str:
+    """The text on one line, with whatever a terminal might obey escaped."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+
+
+def _name(field: str) -> str:
+    return _WORDS.get(field, field)
+
+
+def _value(field: str, value: Any) -> str:
+    if field == "fallback_on_status":
+        return text(tuple(map(pattern, value)))
+    return text(value)
+
+
+def _difference(field: str, old: Any, new: Any) -> str:
+    match field:
+        case "digest":
+            return "a new secret"
+        case "keys" if old is not None and new is not None:
+            added = [f"+{one}" for one in new if one not in old]
+            removed = [f"-{one}" for one in old if one not in new]
+            return f"keys {' '.join(added + removed)}".rstrip()
+        case _:
+            return f"{_name(field)} {_value(field, old)} → {_value(field, new)}"

@@ -1,0 +1,251 @@
+"""`pointsman watch` against a real control port."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+from trio.testing import MockClock
+from trio_websocket import WebSocketRequest, serve_websocket
+
+from adapters import clock
+from adapters.admin_token import AdminToken
+from adapters.cli.watch import _watch, watch
+from adapters.http.control import Control
+from adapters.http.server import Server, address_of, listen
+from adapters.live.hub import LiveHub
+from adapters.live.websocket import serve_live
+from adapters.observe import Observer
+from adapters.poller import Poller
+from adapters.settings import Address
+from engine.errors import StartFailed
+from engine.names import Position
+from engine.pool.view import PoolView, ProviderView
+from projections.live import LiveView
+
+TOKEN = "an-admin-token-of-the-tests"
+
+
+class Gateway:
+    """The control port over a pool that gets busier with every look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.hub = LiveHub(LiveView(), sample=self.sample)
+        self.address = Address("", 0)
+
+    def sample(self) -> tuple[Position, dict[str, PoolView]]:
+        self.looks += 1
+        providers = (
+            ProviderView("one", "http://one.example/", weight=5, active=self.looks, limit=1),
+            ProviderView("[red]two", "http://two.example/", weight=1, active=1, limit=None, draining=True),
+        )
+        pool = PoolView(
+            "chat", 4, "priority", self.looks + 1, None, fallback=True, rules=0, keys=2, providers=providers
+        )
+        return 4, {"chat": pool}
+
+    async def called(self, *arguments: str, token: str | None = TOKEN) -> Result:
+        """The command, in a thread of its own as it runs its own event loop."""
+        control = ["--control", str(self.address)] if self.address.port else []
+        given = {"POINTSMAN_ADMIN_TOKEN": token} if token is not None else {}
+        return await trio.to_thread.run_sync(
+            lambda: CliRunner(env=given).invoke(watch, [*control, *arguments]), abandon_on_cancel=True
+        )
+
+
+@pytest.fixture
+async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
+    gateway, poller = Gateway(), Poller()
+    control = Control(
+        Observer(None),
+        AdminToken(TOKEN),
+        status=lambda: (True, {}),
+        serve_live=partial(serve_live, hub=gateway.hub),
+    )
+    listener = listen(Address("127.0.0.1", 0), option="--control")
+    gateway.address = address_of(listener)
+    nursery.start_soon(poller.run)
+    nursery.start_soon(gateway.hub.run)
+    nursery.start_soon(Server(control, poller=poller, clock=clock.monotonic_ns).serve, listener)
+    with trio.fail_after(30):
+        yield gateway
+
+
+def refusal(result: Result, code: int = 1) -> str:
+    """The one line on stderr."""
+    assert result.exit_code == code, result.output
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+    assert TOKEN not in result.stderr
+    return result.stderr
+
+
+async def test_json_is_a_line_a_message(gateway: Gateway) -> None:
+    """WS-2: the snapshot, then dense deltas; --count ends it with exit code 0."""
+    result = await gateway.called("--json", "--count", "3")
+    assert result.exit_code == 0, result.output
+    messages = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["type"] for one in messages] == ["snapshot", "delta", "delta"]
+    first = messages[0]["seq"]
+    assert [one["seq"] for one in messages] == [first, first + 1, first + 2]
+    assert (
+        messages[2]["pools"]["chat"]["providers"][0]["active"] > messages[0]["pools"]["chat"]["providers"][0]["active"]
+    )
+
+
+async def test_people_get_a_table(gateway: Gateway) -> None:
+    """LB-15: pools and providers with load, limit and weight, folded from snapshot and deltas."""
+    result = await gateway.called("--count", "2")
+    assert result.exit_code == 0, result.output
+    assert "position 4, seq 2, 1 pool(s)" in result.stdout
+    assert result.stdout.endswith("\n")
+    lines = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
+    assert lines["chat"] == ["chat", "3", "priority"]
+    assert lines["one"] == ["one", "2/1", "5"]
+    assert lines["[red]two"] == ["[red]two", "1", "1", "draining"]
+
+
+async def test_the_token_may_come_from_a_file_or_the_environment(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file the gateway made, in the working directory unless named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pointsman.admin-token").write_text(TOKEN + "\n")
+    assert (await gateway.called("--json", "--count", "1", token=None)).exit_code == 0
+    (tmp_path / "pointsman.admin-token").rename(tmp_path / "other")
+    assert (await gateway.called("--json", "--count", "1", "--admin-token-file", "other", token=None)).exit_code == 0
+    monkeypatch.setenv("POINTSMAN_ADMIN_TOKEN", TOKEN)
+    assert (await gateway.called("--json", "--count", "1", token=None)).exit_code == 0
+
+
+async def test_a_refused_token_is_one_line(gateway: Gateway) -> None:
+    """Exit 1; the token is not repeated."""
+    said = refusal(await gateway.called(token="another-token"))
+    assert f"The gateway at {gateway.address} refuses the admin token" in said
+    assert "another-token" not in said
+
+
+async def test_no_token_is_one_line(gateway: Gateway, tmp_path: Path) -> None:
+    """Exit 2, with the ways to give one."""
+    said = refusal(await gateway.called("--admin-token-file", str(tmp_path / "none"), token=None), code=2)
+    assert str(tmp_path / "none") in said
+    assert "POINTSMAN_ADMIN_TOKEN" in said
+
+
+@pytest.mark.parametrize("token", ["two\r\nlines: x", "é"])
+async def test_what_cannot_be_a_token_is_not_sent(gateway: Gateway, token: str) -> None:
+    """It would break the request; exit 2."""
+    refusal(await gateway.called(token=token), code=2)
+
+
+async def test_a_gateway_that_is_away_is_one_line() -> None:
+    """Exit 1, with the address and the option for another."""
+    gateway = Gateway()
+    with listen(Address("127.0.0.1", 0), option="--control") as listener:
+        gateway.address = address_of(listener)
+    said = refusal(await gateway.called())
+    assert f"The gateway at {gateway.address} cannot be reached: Connection refused" in said
+    assert "--control" in said
+
+
+async def test_a_gateway_that_goes_is_one_line(gateway: Gateway) -> None:
+    """Exit 1, after what it said until then."""
+    results: list[Result] = []
+
+    async def call() -> None:
+        results.append(await gateway.called("--json"))
+
+    async with trio.open_nursery() as calling:
+        calling.start_soon(call)
+        while not gateway.looks:
+            await trio.lowlevel.checkpoint()
+        gateway.hub.close()
+    assert "has gone: it ended the live stream (code 1001)" in refusal(results[0])
+
+
+async def test_what_is_no_gateway_is_one_line(nursery: trio.Nursery) -> None:
+    """Something else listens there: it answers as it pleases, and hangs up."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+    async def answer(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnone")
+        await stream.aclose()
+
+    nursery.start_soon(trio.serve_listeners, answer, [listener])
+    gateway = Gateway()
+    gateway.address = Address("127.0.0.1", listener.socket.getsockname()[1])
+    assert "has no live stream (HTTP 404)" in refusal(await gateway.called())
+
+
+async def test_what_hangs_up_without_an_answer_is_one_line(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """The library would wait for a handshake for ever; the command does not."""
+    autojump_clock.autojump_threshold = 0.2  # there are real sockets
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.aclose()
+
+    nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+    control = Address("127.0.0.1", listener.socket.getsockname()[1])
+    with pytest.raises(StartFailed, match="answers nothing that a gateway would"):
+        await _watch(control, TOKEN, Path("none"), as_json=True, count=None)
+
+
+async def test_a_gateway_that_falls_silent_is_one_line(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """After two heartbeats that did not come."""
+    autojump_clock.autojump_threshold = 0.2  # there are real sockets
+
+    async def accept(request: WebSocketRequest) -> None:
+        await request.accept()
+        await trio.sleep_forever()
+
+    server = await nursery.start(serve_websocket, accept, "127.0.0.1", 0, None)
+    with pytest.raises(StartFailed, match="says nothing, not even a heartbeat in 30 seconds"):
+        await _watch(Address("127.0.0.1", server.port), TOKEN, Path("none"), as_json=True, count=None)
+
+
+async def test_a_gateway_that_talks_nonsense_is_one_line(nursery: trio.Nursery) -> None:
+    """What is no message is named as such."""
+
+    async def babble(request: WebSocketRequest) -> None:
+        connection = await request.accept()
+        await connection.send_message("[]")
+        await trio.sleep_forever()
+
+    server = await nursery.start(serve_websocket, babble, "127.0.0.1", 0, None)
+    with pytest.raises(StartFailed, match="sent what is no message"):
+        await _watch(Address("127.0.0.1", server.port), TOKEN, Path("none"), as_json=False, count=None)
+
+
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999"])
+async def test_wrong_usage_is_2(address: str) -> None:
+    """As click says it."""
+    assert (await Gateway().called("--control", address)).exit_code == 2
+
+
+async def test_ctrl_c_ends_it_with_0(gateway: Gateway) -> None:
+    """SIGINT is how one stops watching: no traceback, no error."""
+    program = "from adapters.cli.watch import watch; watch()"
+    command = [sys.executable, "-c", program, "--control", str(gateway.address), "--json"]
+    environment = {**os.environ, "POINTSMAN_ADMIN_TOKEN": TOKEN}
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert b"snapshot" in await process.stdout.receive_some()
+    process.send_signal(signal.SIGINT)
+    said = b"".join([chunk async for chunk in process.stderr])
+    async with process.stdout:
+        async for _ in process.stdout:
+            pass
+    assert await process.wait() == 0
+    assert said == b""

@@ -1,0 +1,83 @@
+"""Providers in memory: an `engine.ports.Upstream` that answers as its script says."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from engine.errors import Failure, Refused, UpstreamFailed
+from engine.ports import Headers, Request
+from engine.snapshot import Provider
+
+
+@attrs.frozen
+class Reply:
+    """One answer of a provider: its status, then its body's pieces, or how the body breaks."""
+
+    status: int = 200
+    body: Sequence[bytes | Failure] = (b"hello ", b"world")
+
+
+Scripted = Reply | Failure | Refused
+
+
+@attrs.define(eq=False)
+class ScriptedAnswer:
+    """An `engine.ports.UpstreamAnswer`. Each piece takes a checkpoint to come."""
+
+    provider: str
+    status: int
+    _rest: list[bytes | Failure]
+    headers: Headers = ()
+    closed: int = 0
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self._next()
+
+    def receive_nowait(self) -> bytes | None:
+        """What has arrived: all but a break, which has yet to happen."""
+        return None if self._rest and isinstance(self._rest[0], Failure) else self._next()
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    def _next(self) -> bytes:
+        assert not self.closed, "read after it was closed"
+        piece = self._rest.pop(0) if self._rest else b""
+        if isinstance(piece, Failure):
+            raise UpstreamFailed(piece)
+        return piece
+
+
+class ScriptedUpstream:
+    """Each provider plays its list; the last entry repeats; without one it answers 200."""
+
+    def __init__(self, **script: Sequence[Scripted]) -> None:
+        self._script = script
+        self._played: dict[str, int] = defaultdict(int)
+        self.sent: list[str] = []
+        "The names of the providers that were asked, in order."
+        self.answers: list[ScriptedAnswer] = []
+        self.gate: trio.Event | None = None
+        "Where set, answers wait for it."
+
+    async def send(self, provider: Provider, request: Request) -> ScriptedAnswer:
+        del request
+        self.sent.append(provider.name)
+        await trio.lowlevel.checkpoint()
+        if self.gate is not None:
+            await self.gate.wait()
+        plays = self._script.get(provider.name, (Reply(),))
+        play = plays[min(self._played[provider.name], len(plays) - 1)]
+        self._played[provider.name] += 1
+        match play:
+            case Failure():
+                raise UpstreamFailed(play)
+            case Refused():
+                raise play
+            case Reply(status=status, body=body):
+                answer = ScriptedAnswer(provider.name, status, list(body))
+                self.answers.append(answer)
+                return answer

@@ -1,0 +1,262 @@
+"""What a table must satisfy, and the events that make it so."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.access import is_open, opens
+from engine.checks import problems_of
+from engine.commands import ApplyManifest, ChangeSettings, Command, DefineKey, DefinePool, RemoveKey, RemovePool
+from engine.decide import decide
+from engine.errors import Rejected
+from engine.events import (
+    Event,
+    KeyDefined,
+    KeyRemoved,
+    PoolDefined,
+    PoolRemoved,
+    ProviderDefined,
+    ProviderRemoved,
+    RuleDefined,
+    RuleRemoved,
+    SettingsChanged,
+)
+from engine.snapshot import Action, Backoff, Fallback, Limits, Manifest, Pool, RoutingSnapshot, Rule, Settings, Strategy
+from projections.routing import empty
+from tests.engine.manifests import manifests
+from tests.engine.tables import deny, folded, key, manifest, plain, pool, provider, redirect, table
+
+A, B, C, D = (provider(name) for name in "abcd")
+Where = tuple[str | int, ...]
+CHAT: Where = ("pools", "chat")
+FIRST: Where = (*CHAT, "providers", 0)
+
+
+def chat(**fields: Any) -> Manifest:
+    return manifest([pool("chat", A, **fields)], [key("k")])
+
+
+def served_by(**fields: Any) -> Manifest:
+    return manifest([pool("chat", attrs.evolve(A, **fields))], [key("k")])
+
+
+def with_key(**fields: Any) -> Manifest:
+    return manifest([], [attrs.evolve(key("k"), **fields)])
+
+
+def backoff(*fields: Any) -> Manifest:
+    return chat(fallback=Fallback(backoff=Backoff(*fields)))
+
+
+BROKEN: list[tuple[Manifest, Where, str]] = [
+    (Manifest(settings=Settings(max_idle_per_host=-1)), ("settings", "max_idle_per_host"), "negative"),
+    (Manifest(settings=Settings(idle_timeout_s=-0.5)), ("settings", "idle_timeout_s"), "no time"),
+    (Manifest(settings=Settings(idle_timeout_s=math.nan)), ("settings", "idle_timeout_s"), "no time"),
+    (Manifest(keys={"other": key("k")}), ("keys", "other"), "not its name"),
+    (Manifest(keys={"": attrs.evolve(key("k"), key_id="")}), ("keys", ""), "empty"),
+    (with_key(digest=b"short"), ("keys", "k", "digest"), "SHA-256"),
+    (manifest([], [key("k"), attrs.evolve(key("l"), digest=key("k").digest)]), ("keys", "l", "digest"), "same secret"),
+    (with_key(limits=Limits(-1)), ("keys", "k", "max_concurrent"), "negative"),
+    (Manifest({"other": pool("chat", A)}), ("pools", "other"), "model name"),
+    (manifest([pool("", A)]), ("pools", ""), "model name"),
+    (manifest([pool("x" * 257, A)]), ("pools", "x" * 257), "model name"),
+    (manifest([pool("a\nb", A)]), ("pools", "a\nb"), "model name"),
+    (chat(keys=frozenset({"k", "gone"})), (*CHAT, "keys"), "'gone'"),
+    (chat(limit=-1), (*CHAT, "max_concurrent"), "negative"),
+    (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, 0))]), (*CHAT, "requests_per_second"), "no rate"),
+    (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, -3))]), (*CHAT, "requests_per_second"), "no rate"),
+    (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, math.inf))]), (*CHAT, "requests_per_second"), "rate"),
+    (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, 1, 0))]), (*CHAT, "burst"), "nothing through"),
+    (chat(fallback=Fallback(max_attempts=0)), (*CHAT, "fallback", "max_attempts"), "serve nobody"),
+    (chat(fallback=Fallback(on_status=(5, 0))), (*CHAT, "fallback", "on_status", 1), "matches no status"),
+    (chat(fallback=Fallback(on_status=(600,))), (*CHAT, "fallback", "on_status", 0), "matches no status"),
+    (backoff(-1.0), (*CHAT, "fallback", "backoff", "initial_ms"), "out of range"),
+    (backoff(1.0, math.nan), (*CHAT, "fallback", "backoff", "max_ms"), "out of range"),
+    (backoff(1.0, 2.0, 0.5), (*CHAT, "fallback", "backoff", "factor"), "out of range"),
+    (backoff(1.0, 2.0, 2.0, "some"), (*CHAT, "fallback", "backoff", "jitter"), "unknown"),
+    (chat(fallback=Fallback(max_total_backoff_ms=-1)), (*CHAT, "fallback", "max_total_backoff_ms"), "no time"),
+    (chat(response_headers={"a b": "1"}), (*CHAT, "response_headers", "a b"), "cannot be set"),
+    (chat(response_headers={"Content-Length": "1"}), (*CHAT, "response_headers", "Content-Length"), "cannot be set"),
+    (chat(response_headers={"x": "1\r\n2"}), (*CHAT, "response_headers", "x"), "control character"),
+    (manifest([pool("chat", A, B, A)]), (*CHAT, "providers", 2, "name"), "a second 'a'"),
+    (served_by(url="https://h/v1"), (*FIRST, "url"), "end in /"),
+    (served_by(url="nowhere"), (*FIRST, "url"), "not absolute"),
+    (served_by(name=""), (*FIRST, "name"), "response header"),
+    (served_by(name="ä"), (*FIRST, "name"), "response header"),
+    (served_by(weight=-1), (*FIRST, "weight"), "out of range"),
+    (served_by(weight=2**32), (*FIRST, "weight"), "out of range"),
+    (served_by(auth_header="x y"), (*FIRST, "auth_header"), "cannot carry"),
+    (served_by(auth_header="Host"), (*FIRST, "auth_header"), "cannot carry"),
+    (served_by(auth_prefix="a\n"), (*FIRST, "auth_prefix"), "control"),
+    (served_by(header_timeout_s=0), (*FIRST, "header_timeout_s"), "no waiting time"),
+    (served_by(header_timeout_s=math.inf), (*FIRST, "header_timeout_s"), "no waiting time"),
+    (served_by(limits=Limits(-1)), (*FIRST, "max_concurrent"), "negative"),
+    (served_by(response_headers={"te": "1"}), (*FIRST, "response_headers", "te"), "cannot be set"),
+    (chat(rules=(deny(), redirect("chat"))), (*CHAT, "rules", 1, "target"), "its own alias"),
+    (chat(rules=(redirect("gone"),)), (*CHAT, "rules", 0, "target"), "'gone'"),
+    (chat(rules=(Rule({}, Action.REDIRECT),)), (*CHAT, "rules", 0, "target"), "None"),
+]
+
+
+@pytest.mark.parametrize(("wished", "where", "what"), BROKEN)
+def test_each_fault_is_found_where_it_is(wished: Manifest, where: Where, what: str) -> None:
+    """RULE-10, DEF-29, DEF-31, DEF-48, CL-7, CFG-12: one problem, its path, what is wrong and what is valid."""
+    (problem,) = problems_of(wished)
+    assert problem.where == where
+    assert what in problem.what
+    assert problem.valid
+
+
+def test_the_edges_are_valid() -> None:
+    """CL-7, DEF-9: a limit of 0 closes, fractional rates count, the heaviest weight and a drained one are allowed."""
+    limits = Limits(0, 0.5, 1)
+    wished = manifest(
+        [
+            pool("x" * 256, attrs.evolve(A, weight=2**32 - 1, limits=limits), attrs.evolve(B, weight=0)),
+            pool("e", keys=frozenset()),
+        ],
+        [attrs.evolve(key("k"), limits=limits)],
+        settings=Settings(max_idle_per_host=0, idle_timeout_s=0),
+    )
+    assert list(problems_of(wished)) == []
+
+
+def test_a_rejection_names_every_problem_at_once() -> None:
+    """RULE-10: all faults of the table in one answer, and nothing changed."""
+    wished = manifest([pool("chat", attrs.evolve(A, weight=-1), rules=(redirect("gone"),)), pool("", B)])
+    with pytest.raises(Rejected) as caught:
+        decide(empty(), ApplyManifest(wished))
+    assert [problem.where for problem in caught.value.problems] == [
+        (*FIRST, "weight"),
+        (*CHAT, "rules", 0, "target"),
+        ("pools", ""),
+    ]
+
+
+def after(snapshot: RoutingSnapshot, command: Command) -> RoutingSnapshot:
+    return folded(snapshot, decide(snapshot, command))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(first=manifests(), second=manifests())
+def test_the_fold_of_what_is_decided_is_the_wish(first: Manifest, second: Manifest) -> None:
+    """DELTA-7: from any table to any other exactly, order of providers and rules included; no event where it holds."""
+    snapshot = after(empty(), ApplyManifest(first))
+    there = after(snapshot, ApplyManifest(second))
+    assert dict(there.pools) == second.pools
+    assert dict(there.keys) == second.keys
+    assert there.settings == second.settings
+    assert dict(there.callers) == {one.digest: one for one in second.keys.values()}
+    assert there.global_keys == sum(one.opens_all_pools for one in second.keys.values())
+    assert decide(there, ApplyManifest(second)) == ()
+    back = Manifest(snapshot.pools, snapshot.keys, snapshot.settings)
+    assert plain(after(there, ApplyManifest(back))) == plain(snapshot)
+
+
+def doors(snapshot: RoutingSnapshot) -> Iterator[tuple[str, str | None]]:
+    """Which key opens which pool; None stands for everybody."""
+    for alias, one in snapshot.pools.items():
+        if is_open(snapshot, one):
+            yield alias, None
+        else:
+            yield from ((alias, key_id) for key_id, known in snapshot.keys.items() if opens(known, one))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(first=manifests(), second=manifests())
+def test_a_pool_is_never_more_open_in_between(first: Manifest, second: Manifest) -> None:
+    """DEF-3, DEF-44: event by event, whom a pool lets in it lets in before the change or after it."""
+    before = after(empty(), ApplyManifest(first))
+    events = decide(before, ApplyManifest(second))
+    allowed = set(doors(before)) | set(doors(folded(before, events)))
+    for count in range(1, len(events)):
+        for alias, key_id in doors(folded(before, events[:count])):
+            assert (alias, key_id) in allowed or (alias, None) in allowed
+
+
+def test_a_key_that_stops_being_global_opens_nothing_on_its_way() -> None:
+    """DEF-3: the pool it alone had closed gets its own list first."""
+    before = table([pool("chat", A)], [key("k", opens_all=True)])
+    wished = manifest([pool("chat", A, keys=frozenset({"k"}))], [key("k")])
+    assert [type(event) for event in decide(before, ApplyManifest(wished))] == [PoolDefined, KeyDefined]
+
+
+WIDE = manifest(
+    [
+        pool("chat", A, B, C, rules=(deny(tier="free"), redirect("mini", purpose="batch"))),
+        pool("mini", D, keys=frozenset({"k"})),
+    ],
+    [key("k"), key("l")],
+)
+
+
+def changed(alias: str, **fields: Any) -> ApplyManifest:
+    pools = {**WIDE.pools, alias: attrs.evolve(WIDE.pools[alias], **fields)}
+    return ApplyManifest(attrs.evolve(WIDE, pools=pools))
+
+
+HEAVY = attrs.evolve(B, weight=7)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (ApplyManifest(attrs.evolve(WIDE, settings=Settings(strict_mode=True))), [SettingsChanged]),
+        (ApplyManifest(attrs.evolve(WIDE, keys={"k": key("k")})), [KeyRemoved]),
+        (ApplyManifest(attrs.evolve(WIDE, keys={"k": key("k", tier="x"), "l": key("l")})), [KeyDefined]),
+        (changed("chat", strategy=Strategy.PRIORITY), [PoolDefined]),
+        (changed("chat", providers=(A, HEAVY, C)), [ProviderDefined]),
+        (changed("chat", providers=(A, B, C, D)), [ProviderDefined]),
+        (changed("chat", providers=(A, C)), [ProviderRemoved]),
+        (changed("chat", providers=(A, C, B)), [ProviderDefined] * 2),
+        (changed("chat", rules=(deny(tier="free"),)), [RuleRemoved]),
+        (changed("chat", rules=()), [RuleRemoved] * 2),
+        (changed("chat", rules=(deny(tier="x"), redirect("mini", purpose="batch"))), [RuleDefined]),
+        (DefinePool(pool("new", A)), [PoolDefined, ProviderDefined]),
+        (DefinePool(WIDE.pools["chat"]), []),
+        (RemovePool("chat"), [PoolRemoved]),
+        (RemovePool("nothing"), []),
+        (DefineKey(key("m")), [KeyDefined]),
+        (DefineKey(key("k")), []),
+        (RemoveKey("l"), [KeyRemoved]),
+        (RemoveKey("nobody"), []),
+        (ChangeSettings(Settings(max_idle_per_host=1)), [SettingsChanged]),
+        (ChangeSettings(Settings()), []),
+    ],
+)
+def test_a_change_is_stated_in_as_few_events_as_it_needs(command: Command, expected: list[type[Event]]) -> None:
+    """DELTA-7: only what differs; the ten events of the whole table are never said again for one change."""
+    snapshot = after(empty(), ApplyManifest(WIDE))
+    assert snapshot.position == 10
+    assert [type(event) for event in decide(snapshot, command)] == expected
+
+
+def test_a_removed_key_leaves_its_pools_closed() -> None:
+    """DEF-3: the last key of a list goes, the list stays: nobody passes; other pools are not touched."""
+    snapshot = after(empty(), ApplyManifest(WIDE))
+    events = decide(snapshot, RemoveKey("k"))
+    assert [type(event) for event in events] == [PoolDefined, KeyRemoved]
+    closed: Pool = folded(snapshot, events).pools["mini"]
+    assert closed.keys == frozenset()
+    assert closed.providers == (D,)
+
+
+def test_a_redirects_target_cannot_be_removed() -> None:
+    """RULE-10: a command is checked against the whole table it would leave."""
+    snapshot = after(empty(), ApplyManifest(WIDE))
+    with pytest.raises(Rejected) as caught:
+        decide(snapshot, RemovePool("mini"))
+    assert caught.value.problems[0].where == (*CHAT, "rules", 1, "target")
+
+
+@given(st.permutations("abcd"), st.permutations("abcd"), st.integers(0, 4))
+def test_any_order_of_providers_is_reached(first: list[str], second: list[str], count: int) -> None:
+    """LB-5: rank is what the priority strategy goes by."""
+    before = table([pool("chat", *(provider(name) for name in first))])
+    wished = pool("chat", *(provider(name) for name in second[:count]))
+    assert after(before, DefinePool(wished)).pools["chat"] == wished

@@ -1,0 +1,142 @@
+"""Events as text: stable names, stable bytes, old schemas still read."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import immutables
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.codec import EVENTS, KINDS, Encoded, EventCodec, Kind, UnreadableEvent
+from engine.events import Event, KeyDefined, KeyRemoved, PoolDefined, ProviderDefined, SettingsChanged
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+class Line(msgspec.Struct):
+    type: str
+    schema: int
+    payload: msgspec.Raw
+
+
+LINES = [
+    msgspec.json.decode(line, type=Line)
+    for file in sorted(GOLDEN.glob("events-v*.jsonl"))
+    for line in file.read_bytes().splitlines()
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=[f"{line.type}-{line.schema}" for line in LINES])
+def test_every_event_ever_written_is_read_and_written_alike(line: Line) -> None:
+    """A golden line decodes; in the present schema it encodes to the same bytes, the ones that were hashed."""
+    event = EVENTS.decode(line.type, line.schema, bytes(line.payload).decode())
+    encoded = EVENTS.encode(event)
+    assert encoded.type == line.type
+    if encoded.schema == line.schema:
+        assert encoded.payload.encode() == bytes(line.payload)
+
+
+def test_the_golden_files_hold_every_schema_of_every_event() -> None:
+    """And every member of `Event` has a wire name."""
+    wanted = {(kind.name, schema) for kind in KINDS for schema in range(1, kind.schema + 1)}
+    assert {(line.type, line.schema) for line in LINES} == wanted
+    assert {kind.event for kind in KINDS} == set(get_args(Event))
+
+
+def test_the_golden_lines_name_every_field() -> None:
+    """A field added without a new schema number is noticed here."""
+    for line in LINES:
+        (kind,) = (kind for kind in KINDS if kind.name == line.type)
+        if line.schema == kind.schema:
+            written = msgspec.json.decode(line.payload, type=dict[str, Any])
+            assert list(written) == sorted(field.name for field in attrs.fields(kind.event))
+
+
+@given(st.builds(ProviderDefined, weight=st.integers(1, 9), requests_per_second=st.floats(0.01, 1e6)))
+def test_an_event_survives_the_round_trip(event: ProviderDefined) -> None:
+    """Whatever its text and numbers are."""
+    encoded = EVENTS.encode(event)
+    assert EVENTS.decode(encoded.type, encoded.schema, encoded.payload) == event
+
+
+def test_equal_events_are_equal_bytes() -> None:
+    """The order of a mapping and the kind of a whole number do not show; any mapping will do."""
+    one = KeyDefined("k", "00", opens_all_pools=False, labels={"a": "1", "b": "2"}, requests_per_second=5)
+    two = attrs.evolve(one, labels=immutables.Map({"b": "2", "a": "1"}), requests_per_second=5.0)
+    assert EVENTS.encode(one) == EVENTS.encode(two)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SettingsChanged(strict_mode=False, max_idle_per_host=1, idle_timeout_s=float("nan")),
+        KeyDefined("k", "00", opens_all_pools=False, labels={}, requests_per_second=float("inf")),
+        KeyDefined("k", "00", opens_all_pools=False, labels={}, burst=True),
+        KeyDefined("k", "00", opens_all_pools=False, labels={1: "x"}),  # type: ignore[dict-item]
+        PoolDefined("a", "priority", keys=["k"]),  # type: ignore[arg-type]
+        KeyRemoved(object()),  # type: ignore[arg-type]
+        KeyRemoved("\ud800"),
+    ],
+)
+def test_what_would_not_be_read_back_is_not_written(event: Event) -> None:
+    """A limit of NaN would come back as no limit: ValueError instead."""
+    with pytest.raises(ValueError, match="cannot be stored"):
+        EVENTS.encode(event)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "schema", "payload", "reason"),
+    [
+        ("key.rotated", 1, "{}", "'key.rotated' is unknown here: it was written by a newer version"),
+        ("key.removed", 2, "{}", "schema 2, this version reads up to 1: it was written by a newer version"),
+        ("key.removed", 0, "{}", "the first one is 1"),
+        ("key.removed", 1, "{", "malformed"),
+        ("key.removed", 1, "{}", "malformed: .*`key_id`"),
+        ("key.removed", 1, '{"key_id":1}', "malformed"),
+    ],
+)
+def test_what_cannot_be_read_says_why(type_name: str, schema: int, payload: str, reason: str) -> None:
+    """A log from a newer version is told from a broken one."""
+    with pytest.raises(UnreadableEvent, match=reason):
+        EVENTS.decode(type_name, schema, payload)
+
+
+@attrs.frozen
+class Greeted:
+    """Schema 1 had `name`, schema 2 `names`, schema 3 is this."""
+
+    names: tuple[str, ...]
+    loudly: bool
+
+
+def _greeted(**upcasters: Any) -> EventCodec:
+    return EventCodec(
+        [Kind("greeted", 3, Greeted)],
+        {("greeted", int(schema.removeprefix("from_"))): upcaster for schema, upcaster in upcasters.items()},
+    )
+
+
+def test_older_schemas_are_brought_up_to_the_present_one() -> None:
+    """Step by step, on reading; what is stored stays as it is."""
+    codec = _greeted(
+        from_1=lambda old: {"names": [old["name"]]},
+        from_2=lambda old: old | {"loudly": False},
+    )
+    assert codec.decode("greeted", 1, '{"name":"a"}') == Greeted(("a",), loudly=False)
+    assert codec.decode("greeted", 2, '{"names":["a","b"]}') == Greeted(("a", "b"), loudly=False)
+    present = Encoded("greeted", 3, '{"loudly":true,"names":["a"]}')
+    assert codec.decode(present.type, present.schema, present.payload) == Greeted(("a",), loudly=True)
+    assert codec.encode(Greeted(("a",), loudly=True)) == present  # type: ignore[arg-type]
+    for schema, payload in ((1, "{}"), (2, '{"names":"a"}')):
+        with pytest.raises(UnreadableEvent, match="malformed"):
+            codec.decode("greeted", schema, payload)
+
+
+@pytest.mark.parametrize("present", [{}, {"from_1": dict}, {"from_1": dict, "from_2": dict, "from_3": dict}])
+def test_a_schema_without_its_upcaster_does_not_start(present: dict[str, Any]) -> None:
+    """Nor one with an upcaster too many."""
+    with pytest.raises(ValueError, match="upcasters do not fit"):
+        _greeted(**present)

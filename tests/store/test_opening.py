@@ -1,0 +1,152 @@
+"""Taking a database into use: each refusal is a sentence, and a foreign file stays untouched."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapters.store import open_store
+from engine.errors import StartFailed
+from tests.contracts.event_log import draft
+
+NOBODY = 65534
+
+
+async def refusal(url: str | Path) -> StartFailed:
+    """What opening it is refused with."""
+    url = f"sqlite+aiosqlite:///{url}" if isinstance(url, Path) else url
+    with pytest.raises(StartFailed) as caught:
+        async with open_store(url, environ={}, clock_us=lambda: 1):
+            pass
+    return caught.value
+
+
+def files(directory: Path) -> set[str]:
+    return {file.name for file in directory.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "pointsman.db",
+        ":memory:",
+        "memory",
+        "sqlite:///pointsman.db",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite+aiosqlite://pointsman.db",
+        "sqlite+aiosqlite:///a.db?mode=ro",
+        "postgresql+asyncpg://me:hunter2@host/db",
+        "me:hunter2@",
+    ],
+)
+async def test_another_url_is_refused_with_the_valid_ones(url: str) -> None:
+    """Wrong input; the URL is not repeated, for it may hold a password."""
+    refused = await refusal(url)
+    assert refused.wrong_input
+    assert "sqlite+aiosqlite:///relative.db" in str(refused)
+    assert "memory:" in str(refused)
+    assert "hunter2" not in str(refused)
+
+
+async def test_a_relative_file_is_made_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three slashes are relative, four absolute; both are the same file here."""
+    monkeypatch.chdir(tmp_path)
+    async with open_store("sqlite+aiosqlite:///my data.db", environ={}, clock_us=lambda: 1) as store:
+        await store.log.append([draft(1)], expected=0, actor="a")
+    assert (tmp_path / "my data.db").is_file()
+    async with open_store(f"sqlite+aiosqlite:///{tmp_path}/my data.db", environ={}, clock_us=lambda: 1) as store:
+        assert await store.log.verify() == 1
+
+
+async def test_memory_has_a_log_and_a_vault() -> None:
+    """`memory:` works like the others and leaves nothing."""
+    async with open_store("memory:", environ={}, clock_us=lambda: 1) as store:
+        assert await store.log.append([draft(1)], expected=0, actor="a") == 1
+        assert await store.log.verify() == 1
+        name = store.vault.credential_id("secret")
+        await store.vault.keep({name: "secret"})
+        await store.vault.refresh()
+        assert store.vault.resolve(name) == "secret"
+
+
+async def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    """It is not made: a mistyped path should not grow a tree."""
+    refused = await refusal(tmp_path / "none" / "a.db")
+    assert f"the directory {tmp_path / 'none'} does not exist" in str(refused)
+    assert refused.wrong_input
+
+
+async def test_a_directory_is_no_database(tmp_path: Path) -> None:
+    """The sentence says so."""
+    assert "is a directory" in str(await refusal(tmp_path))
+
+
+async def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+    """Not a byte of it changes, and no key file appears."""
+    path = tmp_path / "a.db"
+    content = b"a shopping list\n" * 100
+    path.write_bytes(content)
+    assert "is not an SQLite database" in str(await refusal(path))
+    assert path.read_bytes() == content
+    assert files(tmp_path) == {"a.db"}
+
+
+async def test_another_programs_database_is_refused_and_kept(tmp_path: Path) -> None:
+    """Not a byte of it changes."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE cats (name)")
+    content = path.read_bytes()
+    assert "belongs to another program" in str(await refusal(path))
+    assert path.read_bytes() == content
+    assert files(tmp_path) == {"a.db"}
+
+
+async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """The sentence names both schemas."""
+    path = tmp_path / "a.db"
+    async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=2")
+    refused = await refusal(path)
+    assert "has schema 2, this version of pointsman knows 1" in str(refused)
+    assert "newer version" in str(refused)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user, to whom permissions apply")
+async def test_a_read_only_database_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The sentence asks for write permission."""
+    base = tmp_path_factory.getbasetemp()
+    directory = tmp_path_factory.mktemp("read-only")
+    path = directory / "a.db"
+    async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1):
+        pass
+    path.chmod(0o444)
+    opened = [(one, one.stat().st_mode) for one in (base.parent, base, directory)]
+    for one, mode in opened:
+        one.chmod(mode | 0o055)
+    os.seteuid(NOBODY)
+    try:
+        refused = await refusal(path)
+    finally:
+        os.seteuid(0)
+        for one, mode in opened:
+            one.chmod(mode)
+    assert "is read-only" in str(refused)
+    assert "writable" in str(refused)
+    assert not refused.wrong_input
+
+
+async def test_an_error_in_the_block_passes_through_as_it_is(tmp_path: Path) -> None:
+    """Not wrapped in a group; the file is closed behind it."""
+    with pytest.raises(ZeroDivisionError):  # the block is what is tested
+        async with open_store(f"sqlite+aiosqlite:///{tmp_path}/a.db", environ={}, clock_us=lambda: 1):
+            raise ZeroDivisionError
+    assert files(tmp_path) == {"a.db", "a.db.key"}
