@@ -4,6 +4,7 @@ Law: a file is taken whole or not at all; the last good one stays in force (CFG-
 is observable until it is mended (DEF-51). Secrets are in the vault before the event that names them is in the log.
 """
 
+import traceback
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -106,8 +107,10 @@ class ConfigurationFile:
                 self._stay((f"{self._path}: the event store did not take it: {error}",))
                 await trio.sleep(_RETRY_S)
             except Exception as error:  # noqa: BLE001 - a file must not be able to end a running gateway
-                _log.exception("configuration file not understood")
-                self._stay((f"{self._path}: {type(error).__name__}: {error}",))
+                # Where, but not with what words: those may hold a piece of the file, and so a secret.
+                where = "".join(traceback.format_tb(error.__traceback__))
+                _log.error("configuration file not understood", kind=type(error).__name__, where=where)
+                self._stay((f"{self._path}: cannot be understood ({type(error).__name__}).",))
                 return
             else:
                 return

@@ -15,6 +15,7 @@ import trio
 from adapters.configuration import ConfigurationFile
 from adapters.http.server import Server
 from adapters.store import UnknownCredential, Vault
+from engine.errors import PointsmanError
 from engine.names import Alias, Position
 from engine.pool.view import PoolView
 from engine.runtime.follower import Follower
@@ -103,3 +104,11 @@ def warn_of_missing_credentials(snapshot: RoutingSnapshot, aliases: Iterable[Ali
                 is_any = True
                 _log.warning("a provider has no credential", pool=alias, provider=provider.name, problem=str(unknown))
     return is_any
+
+
+async def refresh_credentials(vault: Vault) -> None:
+    """Load what others kept in the vault. A store that is away leaves the gateway with what it has."""
+    try:
+        await vault.refresh()
+    except PointsmanError as error:
+        _log.warning("the vault could not be read", problem=str(error))

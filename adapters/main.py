@@ -18,7 +18,13 @@ from adapters.configuration import ConfigurationFile
 from adapters.http.control import Control
 from adapters.http.inference import Inference
 from adapters.http.server import Server, address_of, listen
-from adapters.lifecycle import State, StopSignals, stop_when_asked, warn_of_missing_credentials
+from adapters.lifecycle import (
+    State,
+    StopSignals,
+    refresh_credentials,
+    stop_when_asked,
+    warn_of_missing_credentials,
+)
 from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
 from adapters.logs import LineWriter
@@ -89,7 +95,7 @@ async def _serve(
                 live.ring()
                 if warn_of_missing_credentials(snapshot, touched, store.vault):
                     # Another process may have put them into the vault.
-                    running.start_soon(store.vault.refresh)
+                    running.start_soon(refresh_credentials, store.vault)
 
             publish(follower.snapshot, frozenset(follower.snapshot.pools))
             running.start_soon(poller.run)

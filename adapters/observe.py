@@ -126,10 +126,23 @@ class Observer:
         refusals = CounterMetricFamily("pointsman_refusals", "Requests the gateway itself refused.", labels=["reason"])
         for reason, count in self._refusals.items():
             refusals.add_metric([reason], count)
+        dropped = CounterMetricFamily(
+            "pointsman_dropped_log_lines",
+            "Log lines that nobody took.",
+            value=self._lines.dropped if self._lines is not None else 0,
+        )
         position = GaugeMetricFamily(
             "pointsman_applied_position", "Log position of the routing table in force.", value=self._position()
         )
-        return [requests, unfinished, refusals, self._overhead_histogram(), position, *_in_flight(self._views())]
+        return [
+            requests,
+            unfinished,
+            refusals,
+            dropped,
+            self._overhead_histogram(),
+            position,
+            *_in_flight(self._views()),
+        ]
 
     def _overhead_histogram(self) -> Metric:
         buckets, total = [], 0

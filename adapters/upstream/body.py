@@ -16,20 +16,20 @@ def is_meant_as_json(body: bytes, content_type: bytes) -> bool:
 
 def decodes(body: bytes) -> bool:
     """Whether a body is a JSON object."""
-    try:
-        _fields.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+    return _top_level(body) is not None
 
 
 def with_model(body: bytes, model: str) -> bytes | None:
     """The body asking for another model; None if it is no JSON object or has no `model`."""
-    try:
-        fields = _fields.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if "model" not in fields:
+    fields = _top_level(body)
+    if fields is None or "model" not in fields:
         return None
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
     return msgspec.json.encode(fields)
+
+
+def _top_level(body: bytes) -> dict[str, msgspec.Raw] | None:
+    try:
+        return _fields.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

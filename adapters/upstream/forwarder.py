@@ -67,10 +67,7 @@ class Forwarder:
 
     async def send(self, provider: Provider, request: Request) -> HttpAnswer:
         """Send one attempt; the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST) (MODEL-5)."""
-        try:
-            outgoing = self._outgoing(provider, request)
-        except LookupError as error:
-            raise UpstreamFailed(Failure.CREDENTIAL, str(error)) from error
+        outgoing = self._outgoing(provider, request)
         try:
             if provider.header_timeout_s is None:
                 return HttpAnswer(await self._transport.handle_async_request(outgoing))
@@ -96,12 +93,18 @@ class Forwarder:
         fields.append((b"x-request-id", request.request_id.encode("ascii")))
         if provider.credential is not None:
             name = provider.auth_header.lower().encode("latin-1")
-            value = f"{provider.auth_prefix}{self._resolve(provider.credential)}".encode("latin-1")
+            value = f"{provider.auth_prefix}{self._secret(provider.credential)}".encode("latin-1")
             fields = [field for field in fields if field[0] != name]
             fields.append((name, value))
         return httpx.Request(
             request.method, url, headers=RawHeaders(fields), stream=httpx.ByteStream(body), extensions={ROUTE: route}
         )
+
+    def _secret(self, credential: CredentialId) -> str:
+        try:
+            return self._resolve(credential)
+        except LookupError as error:
+            raise UpstreamFailed(Failure.CREDENTIAL, str(error)) from error
 
 
 def _body_for(provider: Provider, request: Request) -> bytes:

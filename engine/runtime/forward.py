@@ -67,12 +67,8 @@ class Forward:
                     break
                 lease = following
             return journey.answer()
-        except Refused:
-            journey.finish(journey.outcome)
-            await journey.drop()
-            raise
-        except BaseException:
-            journey.finish(ABANDONED)
+        except BaseException as error:
+            journey.finish(journey.outcome if isinstance(error, Refused) else ABANDONED)
             await journey.drop()
             raise
 
