@@ -55,16 +55,54 @@ KINDS: Final = (
     Kind("settings.changed", 1, SettingsChanged),
     Kind("key.defined", 1, KeyDefined),
     Kind("key.removed", 1, KeyRemoved),
-    Kind("pool.defined", 1, PoolDefined),
+    Kind("pool.defined", 2, PoolDefined),
     Kind("pool.removed", 1, PoolRemoved),
-    Kind("provider.defined", 1, ProviderDefined),
+    Kind("provider.defined", 2, ProviderDefined),
     Kind("provider.removed", 1, ProviderRemoved),
-    Kind("rule.defined", 1, RuleDefined),
+    Kind("rule.defined", 2, RuleDefined),
     Kind("rule.removed", 1, RuleRemoved),
 )
 
-UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {}
-"""By type name and the schema they read. Empty: every type is still in its first schema."""
+
+def _pool_from_1(old: Document) -> Document:
+    """There were no circuits, and no look into an answer of status 200; every failure to get one was tried again."""
+    return old | {
+        "affinity_header": None,
+        "affinity_max_load_percent": 125,
+        "circuit_cooldowns_s": [60.0, 300.0, 900.0],
+        "circuit_enabled": False,
+        "circuit_failures": 3,
+        "circuit_max_retry_after_s": 60.0,
+        "circuit_open_on_status": [],
+        "circuit_when_all_open": "probe",
+        "connect_timeout_s": None,
+        "fallback_exhausted": "relay",
+        "fallback_on_connect_error": True,
+        "fallback_on_embedded_error": False,
+        "fallback_on_maybe_executed": True,
+        "fallback_on_timeout": True,
+        "first_byte_timeout_s": None,
+        "idle_timeout_s": None,
+        "total_timeout_s": None,
+    }
+
+
+def _provider_from_1(old: Document) -> Document:
+    later = ("connect_timeout_s", "deployment", "idle_timeout_s", "priority", "total_timeout_s")
+    return old | dict.fromkeys(later) | {"cost": 0.0}
+
+
+def _rule_from_1(old: Document) -> Document:
+    """Every redirect opened its target (DEF-26)."""
+    return old | {"opens_target": old["action"] == "redirect"}
+
+
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
+    ("pool.defined", 1): _pool_from_1,
+    ("provider.defined", 1): _provider_from_1,
+    ("rule.defined", 1): _rule_from_1,
+}
+"""By type name and the schema they read. What a fact of then did not say is as the gateway of then did it."""
 
 
 class EventCodec:

@@ -30,6 +30,7 @@ from adapters.live.websocket import serve_live
 from adapters.logs import LineWriter
 from adapters.observe import Observer
 from adapters.poller import Poller
+from adapters.recent import Recent
 from adapters.settings import ServeSettings
 from adapters.store import open_store
 from adapters.upstream.forwarder import Forwarder
@@ -38,6 +39,7 @@ from engine.names import Alias
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.follower import Follower
 from engine.runtime.forward import Forward
+from engine.runtime.journal import Journal
 from engine.runtime.router import Router
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
@@ -81,12 +83,19 @@ async def _serve(
         observer = Observer(lines)
         transport = PooledTransport(poller=poller, clock=clock.monotonic_ns)
         forwarder = Forwarder(transport, resolve=store.vault.resolve)
-        callers = CallerActor(clock=clock.monotonic_ns)
+        journal = Journal()
+        callers = CallerActor(clock=clock.monotonic_ns, journal=journal)
         async with trio.open_nursery() as running:
-            router = Router(running, follower.snapshot, clock=clock.monotonic_ns, seed=clock.new_seed)
+            router = Router(running, follower.snapshot, clock=clock.monotonic_ns, seed=clock.new_seed, journal=journal)
             state = State(router, follower, file)
             live = LiveHub(sample=state.sample)
-            observer.watch(position=lambda: router.snapshot.position, views=state.views)
+            recent = Recent(journal, lambda: router.checkpoint(callers))
+            observer.watch(
+                position=lambda: router.snapshot.position,
+                views=state.views,
+                keys=callers.active,
+                dropped=lambda: recent.dropped,
+            )
 
             def publish(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
                 transport.limits.max_idle_per_host = snapshot.settings.max_idle_per_host
@@ -103,6 +112,7 @@ async def _serve(
             running.start_soon(follower.run, publish)
             running.start_soon(callers.run)
             running.start_soon(live.run)
+            running.start_soon(recent.run)
             if lines is not None:
                 running.start_soon(lines.run)
             if file is not None and loaded is not None:
@@ -120,7 +130,9 @@ async def _serve(
                 unix_s=clock.unix_s,
                 is_ready=state.is_ready,
             )
-            control = Control(observer, token, status=state.report, serve_live=partial(serve_live, hub=live))
+            control = Control(
+                observer, token, status=state.report, serve_live=partial(serve_live, hub=live), explain=recent.explain
+            )
             data_server = Server(inference, poller=poller, clock=clock.monotonic_ns)
             control_server = Server(control, poller=poller, clock=clock.monotonic_ns)
             running.start_soon(control_server.serve, control_socket)

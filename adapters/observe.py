@@ -7,7 +7,7 @@ somebody asks, so that a request does not pay for them.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 import msgspec
@@ -18,6 +18,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from adapters.clock import Timestamps
 from adapters.logs import LineWriter
+from adapters.pool_metrics import key_metrics, pool_metrics
+from engine.names import KeyId
 from engine.pool.view import PoolView
 
 _BUCKETS_NS = tuple(
@@ -59,6 +61,8 @@ class RefusedRequest:
     status: int
     alias: str | None
     "As the client named it, shortened; None where it named none."
+    scope: str | None
+    "Whose limit it was; None where it was none."
     tried: tuple[str, ...]
     "What became of each attempt."
     event: str = "refused"
@@ -79,14 +83,23 @@ class Observer:
         self._overhead_sum_ns = 0
         self._position: Callable[[], int] = int
         self._views: Callable[[], Iterable[PoolView]] = list
+        self._keys: Callable[[], Mapping[KeyId, int]] = dict
+        self._lost: Callable[[], int] = int
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
-    def watch(self, *, position: Callable[[], int], views: Callable[[], Iterable[PoolView]]) -> None:
-        """Where to read, when asked, the applied position and what is in flight."""
-        self._position, self._views = position, views
+    def watch(
+        self,
+        *,
+        position: Callable[[], int],
+        views: Callable[[], Iterable[PoolView]],
+        keys: Callable[[], Mapping[KeyId, int]],
+        dropped: Callable[[], int],
+    ) -> None:
+        """Where to read, when asked: position, pools, what limited keys have in flight, the journal's losses."""
+        self._position, self._views, self._keys, self._lost = position, views, keys, dropped
 
     def served(self, served: Served, overhead_ns: int) -> None:
         self._requests[served.pool, served.provider, served.status] += 1
@@ -131,6 +144,9 @@ class Observer:
             "Log lines that nobody took.",
             value=self._lines.dropped if self._lines is not None else 0,
         )
+        lost = CounterMetricFamily(
+            "pointsman_dropped_journal_entries", "Actor inputs that cannot be computed again.", value=self._lost()
+        )
         position = GaugeMetricFamily(
             "pointsman_applied_position", "Log position of the routing table in force.", value=self._position()
         )
@@ -139,9 +155,11 @@ class Observer:
             unfinished,
             refusals,
             dropped,
+            lost,
             self._overhead_histogram(),
             position,
-            *_in_flight(self._views()),
+            *pool_metrics(self._views()),
+            *key_metrics(self._keys()),
         ]
 
     def _overhead_histogram(self) -> Metric:
@@ -158,18 +176,3 @@ class Observer:
 
 
 _encode = msgspec.json.Encoder().encode
-
-
-def _in_flight(views: Iterable[PoolView]) -> list[Metric]:
-    pools = GaugeMetricFamily("pointsman_pool_in_flight", "Requests in a pool now.", labels=["pool"])
-    providers = GaugeMetricFamily(
-        "pointsman_provider_in_flight", "Requests at a provider now.", labels=["pool", "provider"]
-    )
-    for pool in views:
-        pools.add_metric([pool.alias], pool.active)
-        counts: dict[str, int] = defaultdict(int)
-        for provider in pool.providers:
-            counts[provider.name] += provider.active
-        for name, active in counts.items():
-            providers.add_metric([pool.alias, name], active)
-    return [pools, providers]

@@ -15,6 +15,8 @@ _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 @attrs.frozen
 class Figures:
+    requests: int
+    "In the time of the load."
     requests_per_s: float
     p50_ms: float
     p99_ms: float
@@ -42,9 +44,11 @@ def run(port: int, *, connections: int, seconds: int, chat: Path) -> Figures:
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    if rate is None:
+    requests = re.search(r"(\d+) requests in", text)
+    if rate is None or requests is None:
         raise ValueError(f"wrk said nothing usable: {text}")
     return Figures(
+        requests=int(requests[1]),
         requests_per_s=float(rate[1]),
         p50_ms=_percentile(text, "50"),
         p99_ms=_percentile(text, "99"),

@@ -2,7 +2,8 @@
 
 Both proxy the same request to the same stub, by turns, three times each; the medians and their ratios are what
 counts, since a machine's absolute figures drift. The gateway is a process as users start it, with everything on: a
-key, a pool of three providers, the actor, the configuration file watched, metrics, one log line a request (to a file).
+key, a pool of three providers, limits on each of them, circuits, the actors, the journal, the configuration file
+watched, metrics, one log line a request (to a file).
 The basis is nginx with stub and proxy in one worker process; a proxy in a worker of its own is faster.
 """
 
@@ -10,16 +11,14 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import load
-from nginx import Nginx, free_ports, nginx, until_open
+from gateway import gateway
+from nginx import Nginx, nginx
 from rich.console import Console
 from rich.table import Table
 
@@ -30,37 +29,23 @@ TARGET_ADDED_P50_MS = 0.15
 RESULTS = Path(__file__).parent / "results"
 
 
-@contextmanager
-def gateway(folder: Path, upstream: Nginx) -> Iterator[int]:
-    """The gateway in front of nginx's stub; its data port."""
-    providers = [{"url": f"http://127.0.0.1:{port}/v1"} for port in upstream.stubs]
-    document = {
-        "auth": {"key_definitions": {"bench": {"key": load.KEY}}},
-        "targets": {"chat": {"keys": ["bench"], "providers": providers}},
+def document(upstream: Nginx) -> dict[str, Any]:
+    """A key, a pool and three providers, each with limits that are counted and never reached."""
+    ample = {"rate_limit": {"requests_per_second": 1_000_000}, "concurrency_limit": {"max_concurrent_requests": 1000}}
+    providers = [{"url": f"http://127.0.0.1:{port}/v1", **ample} for port in upstream.stubs]
+    fallback = {"enabled": True, "on_status": [429, 5], "on_rate_limit": True}
+    return {
+        "auth": {"key_definitions": {"bench": {"key": load.KEY, **ample}}},
+        "targets": {"chat": {"keys": ["bench"], "fallback": fallback, "providers": providers, **ample}},
     }
-    (folder / "routes.json").write_text(json.dumps(document))
-    port, control = free_ports(2)
-    arguments = [
-        *("--config", "routes.json", "--database", "sqlite+aiosqlite:///bench.db"),
-        *("--listen", f"127.0.0.1:{port}", "--control", f"127.0.0.1:{control}"),
-    ]
-    with (folder / "gateway.log").open("wb") as log:
-        command = [sys.executable, "-m", "pointsman", "serve", *arguments]
-        process = subprocess.Popen(command, cwd=folder, stderr=log)
-    try:
-        until_open(port, process, "the gateway")
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def measure(folder: Path) -> dict[str, list[load.Figures]]:
     """All rounds, by what was measured."""
     chat = load.script(folder)
     found: dict[str, list[load.Figures]] = {}
-    with nginx(folder) as upstream, gateway(folder, upstream) as port:
-        ports = {"nginx": upstream.proxy, "pointsman": port}
+    with nginx(folder) as upstream, gateway(folder, document(upstream)) as pointsman:
+        ports = {"nginx": upstream.proxy, "pointsman": pointsman.data}
         for connections in (32, 1):
             for proxied in ports.values():
                 load.run(proxied, connections=connections, seconds=1, chat=chat)  # not counted: warms both up

@@ -15,7 +15,15 @@ command     a wish to change the configuration; `decide` turns it into events or
 ticket      a number the caller of an actor makes before asking; names one request there
 lease       the right to send one attempt to one provider
 outcome     what became of an attempt: succeeded, failed or abandoned
-slot        the live counter of one provider inside one pool
+slot        the live state of one provider inside one pool
+deployment  what several pools' providers lead to in the end; their limits are one
+limiter     a rate limit's bucket; its balance is counted in tokens
+meter       what a provider's limits are counted on; a deployment has one, wherever it stands
+circuit     whether a provider is left alone after failures: closed, open or half-open
+probe       the one request that tries a provider whose circuit is half-open
+decision    one choice of a provider, with the numbers of every candidate
+journal     all that the actors were told and answered, in order
+checkpoint  all actors' state at one moment, from which a replay can begin
 drain       to give no new lease while running ones end
 vault       where upstream credentials live, outside the event log
 """

@@ -91,8 +91,11 @@ def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Poo
         return pool
     if rule.action is Action.DENY:
         raise Refused(Reason.FORBIDDEN)
-    # One hop: the target's own rules are not asked (RULE-6), nor are its keys (RULE-7).
+    # One hop: the target's own rules are not asked (RULE-6).
     target = snapshot.pools.get(rule.target or "")
     if target is None:
         raise Refused(Reason.BAD_GATEWAY)
+    # A caller gets in where it could have asked directly, unless the rule says that it opens the target (RULE-7).
+    if not (rule.opens_target or is_open(snapshot, target) or opens(key, target)):
+        raise Refused(Reason.FORBIDDEN)
     return target

@@ -28,7 +28,7 @@ def define_key(key: Key) -> KeyDefined:
 
 def define_pool(pool: Pool) -> PoolDefined:
     """The pool without its providers and rules, which are events of their own."""
-    fallback, backoff = pool.fallback, pool.fallback.backoff
+    fallback, backoff, circuit = pool.fallback, pool.fallback.backoff, pool.circuit
     defined = PoolDefined(
         alias=pool.alias,
         strategy=pool.strategy.value,
@@ -41,7 +41,24 @@ def define_pool(pool: Pool) -> PoolDefined:
         fallback_on_rate_limit=fallback.on_rate_limit,
         fallback_with_replacement=fallback.with_replacement,
         fallback_max_attempts=fallback.max_attempts,
+        fallback_on_connect_error=fallback.on_connect_error,
+        fallback_on_timeout=fallback.on_timeout,
+        fallback_on_maybe_executed=fallback.on_maybe_executed,
+        fallback_on_embedded_error=fallback.on_embedded_error,
+        fallback_exhausted=fallback.exhausted.value,
         backoff_max_total_ms=fallback.max_total_backoff_ms,
+        circuit_enabled=circuit.enabled,
+        circuit_failures=circuit.failures,
+        circuit_open_on_status=circuit.open_on_status,
+        circuit_cooldowns_s=circuit.cooldowns_s,
+        circuit_max_retry_after_s=circuit.max_retry_after_s,
+        circuit_when_all_open=circuit.when_all_open.value,
+        connect_timeout_s=pool.timeouts.connect_s,
+        first_byte_timeout_s=pool.timeouts.first_byte_s,
+        idle_timeout_s=pool.timeouts.idle_s,
+        total_timeout_s=pool.timeouts.total_s,
+        affinity_header=pool.affinity.header,
+        affinity_max_load_percent=pool.affinity.max_load_percent,
         response_headers=dict(pool.response_headers),
         sanitize_response=pool.sanitize_response,
         trusted=pool.trusted,
@@ -72,7 +89,13 @@ def define_provider(alias: Alias, rank: int, provider: Provider) -> ProviderDefi
         max_concurrent=provider.limits.max_concurrent,
         requests_per_second=provider.limits.requests_per_second,
         burst=provider.limits.burst,
-        header_timeout_s=provider.header_timeout_s,
+        deployment=provider.deployment,
+        priority=provider.priority,
+        cost=provider.cost,
+        header_timeout_s=provider.timeouts.first_byte_s,
+        connect_timeout_s=provider.timeouts.connect_s,
+        idle_timeout_s=provider.timeouts.idle_s,
+        total_timeout_s=provider.timeouts.total_s,
         response_headers=dict(provider.response_headers),
         sanitize_response=provider.sanitize_response,
         trusted=provider.trusted,
@@ -82,4 +105,4 @@ def define_provider(alias: Alias, rank: int, provider: Provider) -> ProviderDefi
 
 
 def define_rule(alias: Alias, rank: int, rule: Rule) -> RuleDefined:
-    return RuleDefined(alias, rank, dict(rule.match_labels), rule.action.value, rule.target)
+    return RuleDefined(alias, rank, dict(rule.match_labels), rule.action.value, rule.target, rule.opens_target)

@@ -17,7 +17,8 @@ from enum import Enum
 
 import attrs
 
-from engine.names import Position
+from engine.limiter import Quota
+from engine.names import Nanoseconds, Position, Ticket
 
 NO_MODEL = (
     "Could not parse onwards model from request. 'model' parameter must be supplied in either the body or in the "
@@ -46,6 +47,7 @@ class Reason(Enum):
     BAD_GATEWAY = "bad_gateway"
     UNAVAILABLE = "service_unavailable"
     UPSTREAM_TIMEOUT = "gateway_timeout"
+    UPSTREAM_REJECTED = "upstream_error"
 
 
 class Failure(Enum):
@@ -61,6 +63,16 @@ class Failure(Enum):
     """No response headers in time. The upstream may have executed it."""
 
 
+class Scope(Enum):
+    """Whose limit refused a request (RL-3)."""
+
+    KEY = "key"
+    POOL = "pool"
+    PROVIDER = "provider"
+    UPSTREAM = "upstream"
+    "The providers' own, as they have told the gateway."
+
+
 class PointsmanError(Exception):
     """The root of the tree above."""
 
@@ -74,6 +86,18 @@ class Refused(PointsmanError):
     "The request field at fault, as in the OpenAI error envelope."
     tried: tuple[str, ...] = ()
     "For the log only: what became of each attempt."
+    is_exhausted: bool = False
+    "Whether all that may be tried was tried, so that the client had better not ask again at once."
+    scope: Scope | None = None
+    "Whose limit it was, where it was one."
+    retry_after_ns: Nanoseconds | None = None
+    "When asking again may help, where that is known."
+    quota: Quota | None = None
+    "Of the rate limit that refused."
+    status: int | None = None
+    "For UPSTREAM_REJECTED: the upstream's, which is the client's too."
+    ticket: Ticket | None = None
+    "By which the refusal can be looked up; None where no actor was asked."
 
 
 @attrs.frozen

@@ -55,11 +55,31 @@ class PoolDefined:
     fallback_on_rate_limit: bool = False
     fallback_with_replacement: bool = False
     fallback_max_attempts: int | None = None
+    fallback_on_connect_error: bool = True
+    fallback_on_timeout: bool = True
+    fallback_on_maybe_executed: bool = True
+    fallback_on_embedded_error: bool | None = None
+    "None: where strict mode is on."
+    fallback_exhausted: str = "relay"
     backoff_initial_ms: float | None = None
     backoff_max_ms: float = 5000.0
     backoff_factor: float = 2.0
     backoff_jitter: str = "full"
     backoff_max_total_ms: float | None = None
+    circuit_enabled: bool = True
+    circuit_failures: int = 3
+    circuit_open_on_status: tuple[int, ...] = ()
+    circuit_cooldowns_s: tuple[float, ...] = (60.0, 300.0, 900.0)
+    circuit_max_retry_after_s: float = 60.0
+    circuit_when_all_open: str = "probe"
+    connect_timeout_s: float | None = None
+    "Seconds, as the three after it; None: the gateway's default (DEF-40)."
+    first_byte_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    total_timeout_s: float | None = None
+    affinity_header: str | None = None
+    "In lower case; None: the caller."
+    affinity_max_load_percent: int = 125
     response_headers: Mapping[str, str] = attrs.field(factory=dict)
     sanitize_response: bool = False
     trusted: bool = False
@@ -90,8 +110,15 @@ class ProviderDefined:
     max_concurrent: int | None = None
     requests_per_second: float | None = None
     burst: int | None = None
+    deployment: str | None = None
+    "Providers of one deployment share its limits (SYNC-17)."
+    priority: int | None = None
+    cost: float = 0.0
     header_timeout_s: float | None = None
-    "Seconds to wait for response headers (STREAM-5)."
+    "Seconds to wait for response headers (STREAM-5); None, here and below: as the pool says."
+    connect_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    total_timeout_s: float | None = None
     response_headers: Mapping[str, str] = attrs.field(factory=dict)
     sanitize_response: bool = False
     trusted: bool | None = None
@@ -113,6 +140,8 @@ class RuleDefined:
     match_labels: Mapping[str, str]
     action: str
     target: Alias | None = None
+    opens_target: bool = False
+    "Whether a redirect admits callers whose key does not open the target (RULE-7)."
 
 
 @attrs.frozen

@@ -1,11 +1,14 @@
 """Whether an attempt that went wrong may be followed by another.
 
-Law: a pure function of the pool's fallback and the outcome. How many attempts there may be, and at which
-provider, is the pool machine's.
+Law: a pure function of the pool's fallback and the outcome; off means never (FB-1). How many attempts there may be,
+when, and at which provider, is the pool machine's.
 """
 
 from engine.errors import Failure
-from engine.snapshot import Fallback
+from engine.snapshot import Fallback, Provider
+
+_TOO_MANY = 429
+_REFUSED_CREDENTIAL = (401, 403)
 
 
 def matches(patterns: tuple[int, ...], status: int) -> bool:
@@ -22,12 +25,26 @@ def matches(patterns: tuple[int, ...], status: int) -> bool:
     return False
 
 
-def tries_again_on_status(fallback: Fallback, status: int) -> bool:
-    """FB-1, FB-3."""
-    return fallback.enabled and matches(fallback.on_status, status)
+def tries_again_on_status(fallback: Fallback, status: int, provider: Provider) -> bool:
+    """FB-3; and 401 and 403 on the gateway's own credential, which are no fault of the client's (DEF-71)."""
+    if not fallback.enabled:
+        return False
+    refused = status in _REFUSED_CREDENTIAL and provider.credential is not None
+    return refused or matches(fallback.on_status, status)
+
+
+def tries_again_on_embedded(fallback: Fallback, status: int) -> bool:
+    """FB-12, FB-13: an error in a 2xx, by the status it stands for."""
+    is_rate = status == _TOO_MANY and fallback.on_rate_limit
+    return fallback.enabled and (is_rate or matches(fallback.on_status, status))
 
 
 def tries_again_on_failure(fallback: Fallback, failure: Failure) -> bool:
-    """FB-4, FB-5: whatever kept the headers from coming, the next provider may have them."""
-    del failure  # every kind alike in this version; they get switches of their own
-    return fallback.enabled
+    """FB-4, FB-5: each kind by its own switch, since after some the request may have been executed (DEF-41)."""
+    switches = {
+        Failure.CREDENTIAL: True,
+        Failure.CONNECT: fallback.on_connect_error,
+        Failure.TIMEOUT: fallback.on_timeout,
+        Failure.BROKEN: fallback.on_maybe_executed,
+    }
+    return fallback.enabled and switches[failure]

@@ -7,7 +7,7 @@ import attrs
 
 from engine.events import Draft, Recorded
 from engine.names import Digest, Nanoseconds, Position
-from engine.snapshot import Provider
+from engine.snapshot import Provider, Timeouts
 
 Clock: TypeAlias = Callable[[], Nanoseconds]
 """Monotonic integer nanoseconds."""
@@ -67,8 +67,16 @@ class UpstreamAnswer(Protocol):
     @property
     def headers(self) -> Headers: ...
 
+    @property
+    def retry_after_ns(self) -> Nanoseconds | None:
+        """How long the provider asks to be left alone; None below 400, and where it does not say. Never negative."""
+        ...
+
     async def receive(self) -> bytes:
-        """The next bytes of the body as they came; b"" at its complete end. Raises UpstreamFailed(BROKEN)."""
+        """The next bytes of the body as they came; b"" at its complete end. Raises UpstreamFailed(BROKEN).
+
+        Cancelling it loses no bytes: they come with the next call, or that one raises.
+        """
         ...
 
     def receive_nowait(self) -> bytes | None:
@@ -81,6 +89,9 @@ class UpstreamAnswer(Protocol):
 
 
 class Upstream(Protocol):
-    async def send(self, provider: Provider, request: Request) -> UpstreamAnswer:
-        """Send one attempt and wait for the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST)."""
+    async def send(self, provider: Provider, request: Request, timeouts: Timeouts) -> UpstreamAnswer:
+        """Send one attempt and wait for the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST).
+
+        Of `timeouts`, `connect_s` and `first_byte_s` are kept here; None is no bound.
+        """
         ...

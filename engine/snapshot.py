@@ -18,12 +18,36 @@ class Strategy(Enum):
     WEIGHTED_RANDOM = "weighted_random"
     "Weighted least connections; ties are drawn by weight."
     PRIORITY = "priority"
-    "The first free provider in definition order."
+    "The first free provider in definition order; providers of one priority share by weight (DEF-81)."
+    LEAST_LATENCY = "least_latency"
+    "Of two drawn by weight, the one that has been answering sooner for its load."
+    COST = "cost"
+    "The cheapest free provider; equally cheap ones share by weight."
+    CONSISTENT_HASH = "consistent_hash"
+    "The same provider for the same session, as long as it has no more than its share of the load."
 
 
 class Action(Enum):
     DENY = "deny"
     REDIRECT = "redirect"
+
+
+class Exhausted(Enum):
+    """What a client gets when all attempts have failed (FB-6, DEF-27)."""
+
+    RELAY = "relay"
+    "The last answer a provider gave; an error of the gateway only where none gave any."
+    MASK = "mask"
+    "An error of the gateway, whatever the providers answered."
+
+
+class AllOpen(Enum):
+    """What a pool does when every provider's circuit is open (HEALTH-6)."""
+
+    PROBE = "probe"
+    "One request goes to the provider that failed longest ago, before its cooldown is over."
+    REFUSE = "refuse"
+    "All are refused until the first cooldown is over."
 
 
 @attrs.frozen
@@ -44,6 +68,53 @@ class Backoff:
 
 
 @attrs.frozen
+class CircuitPolicy:
+    """When a provider is left alone, and for how long (HEALTH-6)."""
+
+    enabled: bool = True
+    failures: int = 3
+    "Failures in a row that open a circuit."
+    open_on_status: tuple[int, ...] = ()
+    "Patterns of FB-2; such an answer opens the circuit at once."
+    cooldowns_s: tuple[float, ...] = (60.0, 300.0, 900.0)
+    "After the first opening, the second and so on; the last one repeats (DEF-69)."
+    max_retry_after_s: float = 60.0
+    "At most this much of a provider's Retry-After is heeded, and passed on."
+    when_all_open: AllOpen = AllOpen.PROBE
+
+
+@attrs.frozen
+class Timeouts:
+    """Seconds; None leaves it to the pool, and there to `DEFAULT_TIMEOUTS` (DEF-40)."""
+
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    "From the attempt's start to the head of the answer (STREAM-5)."
+    idle_s: float | None = None
+    "Between two pieces of the body."
+    total_s: float | None = None
+    "From the attempt's start to the end of the body."
+
+    def over(self, others: "Timeouts") -> "Timeouts":
+        """These, and the others where these say nothing."""
+        given, taken = attrs.astuple(self), attrs.astuple(others)
+        return Timeouts(*(mine if mine is not None else other for mine, other in zip(given, taken, strict=True)))
+
+
+DEFAULT_TIMEOUTS = Timeouts(connect_s=10.0, first_byte_s=600.0, idle_s=300.0, total_s=3600.0)
+
+
+@attrs.frozen
+class Affinity:
+    """What `consistent_hash` holds on to."""
+
+    header: str | None = None
+    "The request header that names a session, in lower case; None: the caller."
+    max_load_percent: int = 125
+    "Of its share by weight, what one provider may carry before the next one on the ring is asked."
+
+
+@attrs.frozen
 class Fallback:
     enabled: bool = False
     on_status: tuple[int, ...] = ()
@@ -53,6 +124,15 @@ class Fallback:
     max_attempts: int | None = None
     backoff: Backoff | None = None
     max_total_backoff_ms: float | None = None
+    on_connect_error: bool = True
+    "Nothing was sent (FB-5)."
+    on_timeout: bool = True
+    "No head in time (FB-4). The provider may have executed the request."
+    on_maybe_executed: bool = True
+    "The connection broke after the request was sent. The provider may have executed it (DEF-41)."
+    on_embedded_error: bool | None = None
+    "Whether a 2xx is looked into for an error (FB-11 to FB-13); None: where strict mode is on."
+    exhausted: Exhausted = Exhausted.RELAY
 
 
 @attrs.frozen(cache_hash=True)
@@ -65,7 +145,13 @@ class Provider:
     auth_prefix: str = "Bearer "
     weight: int = 1
     limits: Limits = Limits()
-    header_timeout_s: float | None = None
+    deployment: str | None = None
+    "What the limits belong to where several pools lead to one deployment (SYNC-17); None: to this provider alone."
+    priority: int | None = None
+    "Lower ones first, under that strategy; None: by place in the pool."
+    cost: float = 0.0
+    "In any unit, the same for the whole pool."
+    timeouts: Timeouts = Timeouts()
     response_headers: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     sanitize_response: bool = False
     trusted: bool | None = None
@@ -73,9 +159,9 @@ class Provider:
     open_responses_adapter: bool | None = None
 
     @property
-    def identity(self) -> tuple[str, str | None]:
-        """What keeps a live counter across changes: address and upstream model, never the credential."""
-        return (self.url, self.model)
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """What keeps live state across changes: address, upstream model, deployment; never the credential (ADOPT-6)."""
+        return (self.url, self.model, self.deployment)
 
 
 @attrs.frozen
@@ -83,6 +169,8 @@ class Rule:
     match_labels: Mapping[str, str]
     action: Action
     target: Alias | None = None
+    opens_target: bool = False
+    "Whether a redirect admits callers whose key does not open the target by itself (RULE-7)."
 
 
 @attrs.frozen
@@ -101,8 +189,11 @@ class Pool:
     keys: frozenset[KeyId] | None = None
     "None: no list of its own; the pool is open unless global keys exist (CFG-11)."
     strategy: Strategy = Strategy.WEIGHTED_RANDOM
+    affinity: Affinity = Affinity()
     limits: Limits = Limits()
     fallback: Fallback = Fallback()
+    circuit: CircuitPolicy = CircuitPolicy()
+    timeouts: Timeouts = Timeouts()
     rules: tuple[Rule, ...] = ()
     response_headers: Mapping[str, str] = attrs.field(factory=dict)
     sanitize_response: bool = False

@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from engine.events import Event, PoolDefined, ProviderDefined, RuleDefined
+from engine.snapshot import Action
 
 _WORDS: Final[Mapping[str, str]] = {
     "strict_mode": "strict mode",
@@ -22,17 +23,33 @@ _WORDS: Final[Mapping[str, str]] = {
     "fallback_on_rate_limit": "fallback on rate limit",
     "fallback_with_replacement": "fallback with replacement",
     "fallback_max_attempts": "attempts",
+    "fallback_on_connect_error": "fallback on connect error",
+    "fallback_on_timeout": "fallback on timeout",
+    "fallback_on_maybe_executed": "fallback on maybe executed",
+    "fallback_on_embedded_error": "fallback on embedded error",
+    "fallback_exhausted": "when exhausted",
     "backoff_initial_ms": "backoff ms",
     "backoff_max_ms": "longest backoff ms",
     "backoff_factor": "backoff factor",
     "backoff_jitter": "backoff jitter",
     "backoff_max_total_ms": "total backoff ms",
+    "circuit_enabled": "circuits",
+    "circuit_failures": "circuits open after failures",
+    "circuit_open_on_status": "circuits open at once on",
+    "circuit_cooldowns_s": "cooldown seconds",
+    "circuit_max_retry_after_s": "longest retry-after seconds",
+    "circuit_when_all_open": "with all circuits open",
+    "connect_timeout_s": "connect seconds",
+    "first_byte_timeout_s": "first byte seconds",
+    "header_timeout_s": "first byte seconds",
+    "total_timeout_s": "total seconds",
+    "affinity_header": "affinity header",
+    "affinity_max_load_percent": "affinity load percent",
     "response_headers": "response headers",
     "sanitize_response": "sanitizing",
     "open_responses_adapter": "responses adapter",
     "auth_header": "credential header",
     "auth_prefix": "credential prefix",
-    "header_timeout_s": "header timeout seconds",
     "propagate_trace_context": "trace context",
 }
 """Where a field's own name would not do."""
@@ -45,6 +62,8 @@ _TOLD_OF_POOLS: Final = frozenset(
     {"strategy", "keys", "fallback_enabled", "fallback_on_status", "fallback_on_rate_limit"}
 )
 _TOLD_OF_PROVIDERS: Final = frozenset({"url", "weight"})
+_PATTERNS: Final = {"fallback_on_status", "circuit_open_on_status"}
+_ACTIONS: Final = {action.value for action in Action}
 
 
 def text(value: Any) -> str:
@@ -59,7 +78,7 @@ def text(value: Any) -> str:
         case Mapping():
             words = f"[{', '.join(f'{name}={value[name]}' for name in sorted(value))}]"
         case tuple():
-            words = f"[{', '.join(map(str, value))}]"
+            words = f"[{', '.join(map(text, value))}]"
         case _:
             words = str(value)
     return words
@@ -86,7 +105,9 @@ def particulars(event: Event, *, beside: frozenset[str] = frozenset()) -> Iterat
     """What an event sets, a phrase a field: not what is left at its default, nor the fields told `beside`."""
     for field in attrs.fields(type(event)):
         name, value = field.name, getattr(event, field.name)
-        if name in _UNTOLD or name in beside or value is None or value is False or value in ({}, field.default):
+        # A switch that is off is told where it would be on, or somebody else's to say, if nothing were set.
+        off = value is False and field.default is attrs.NOTHING
+        if name in _UNTOLD or name in beside or value is None or off or value in ({}, field.default):
             continue
         yield _name(name) if value is True else f"{_name(name)} {_value(name, value)}"
 
@@ -110,7 +131,9 @@ def provider_particulars(event: ProviderDefined) -> Iterator[str]:
 def rule_order(rule: RuleDefined) -> str:
     """What a rule does to whom."""
     callers = f"callers with {text(rule.match_labels)[1:-1]}" if rule.match_labels else "all callers with a key"
-    return f"{rule.action} {callers}" + (f" to {rule.target}" if rule.target is not None else "")
+    action = rule.action if rule.action in _ACTIONS else f"deny, for {rule.action} is unknown here,"
+    target = f" to {rule.target}" if rule.target is not None else ""
+    return f"{action} {callers}{target}" + (", which opens it" if rule.opens_target else "")
 
 
 def printable(line: str) -> str:
@@ -125,7 +148,7 @@ def _name(field: str) -> str:
 
 
 def _value(field: str, value: Any) -> str:
-    if field == "fallback_on_status":
+    if field in _PATTERNS:
         return text(tuple(map(pattern, value)))
     return text(value)
 

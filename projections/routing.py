@@ -24,19 +24,8 @@ from engine.events import (
     SettingsChanged,
 )
 from engine.names import Alias, Digest, KeyId
-from engine.snapshot import (
-    Action,
-    Backoff,
-    Fallback,
-    Key,
-    Limits,
-    Pool,
-    Provider,
-    RoutingSnapshot,
-    Rule,
-    Settings,
-    Strategy,
-)
+from engine.snapshot import Key, Pool, RoutingSnapshot, Settings
+from projections.values import key_of, pool_of, provider_of, rule_of
 
 Pools = immutables.Map[Alias, Pool]
 Keys = immutables.Map[KeyId, Key]
@@ -68,11 +57,11 @@ def _change(snapshot: RoutingSnapshot, event: Event) -> RoutingSnapshot:
             settings = Settings(event.strict_mode, event.max_idle_per_host, event.idle_timeout_s)
             return attrs.evolve(snapshot, settings=settings)
         case KeyDefined():
-            return _with_key(snapshot, event.key_id, _key(event))
+            return _with_key(snapshot, event.key_id, key_of(event))
         case KeyRemoved():
             return _with_key(snapshot, event.key_id, None)
         case PoolDefined():
-            return _with_pool(snapshot, _pool(event, snapshot.pools.get(event.alias)))
+            return _with_pool(snapshot, pool_of(event, snapshot.pools.get(event.alias)))
         case PoolRemoved():
             return _without_pool(snapshot, event.alias)
         case _:
@@ -84,13 +73,13 @@ def _part(pool: Pool, event: ProviderDefined | ProviderRemoved | RuleDefined | R
     match event:
         case ProviderDefined():
             others = [provider for provider in pool.providers if provider.name != event.provider]
-            others.insert(event.rank, _provider(event))
+            others.insert(event.rank, provider_of(event))
             return attrs.evolve(pool, providers=tuple(others))
         case ProviderRemoved():
             kept = tuple(provider for provider in pool.providers if provider.name != event.provider)
             return attrs.evolve(pool, providers=kept)
         case RuleDefined():
-            return attrs.evolve(pool, rules=(*pool.rules[: event.rank], _rule(event), *pool.rules[event.rank + 1 :]))
+            return attrs.evolve(pool, rules=(*pool.rules[: event.rank], rule_of(event), *pool.rules[event.rank + 1 :]))
         case RuleRemoved():
             return attrs.evolve(pool, rules=pool.rules[: event.rank] + pool.rules[event.rank + 1 :])
 
@@ -131,58 +120,3 @@ def _keys(snapshot: RoutingSnapshot) -> Keys:
 
 def _callers(snapshot: RoutingSnapshot) -> Callers:
     return cast("Callers", snapshot.callers)
-
-
-def _key(event: KeyDefined) -> Key:
-    limits = Limits(event.max_concurrent, event.requests_per_second, event.burst)
-    return Key(event.key_id, bytes.fromhex(event.digest), event.opens_all_pools, event.labels, limits)
-
-
-def _pool(event: PoolDefined, old: Pool | None) -> Pool:
-    backoff = None
-    if event.backoff_initial_ms is not None:
-        backoff = Backoff(event.backoff_initial_ms, event.backoff_max_ms, event.backoff_factor, event.backoff_jitter)
-    return Pool(
-        alias=event.alias,
-        providers=old.providers if old else (),
-        keys=None if event.keys is None else frozenset(event.keys),
-        strategy=Strategy(event.strategy),
-        limits=Limits(event.max_concurrent, event.requests_per_second, event.burst),
-        fallback=Fallback(
-            enabled=event.fallback_enabled,
-            on_status=event.fallback_on_status,
-            on_rate_limit=event.fallback_on_rate_limit,
-            with_replacement=event.fallback_with_replacement,
-            max_attempts=event.fallback_max_attempts,
-            backoff=backoff,
-            max_total_backoff_ms=event.backoff_max_total_ms,
-        ),
-        rules=old.rules if old else (),
-        response_headers=event.response_headers,
-        sanitize_response=event.sanitize_response,
-        trusted=event.trusted,
-        open_responses_adapter=event.open_responses_adapter,
-    )
-
-
-def _provider(event: ProviderDefined) -> Provider:
-    return Provider(
-        name=event.provider,
-        url=event.url,
-        model=event.model,
-        credential=event.credential,
-        auth_header=event.auth_header,
-        auth_prefix=event.auth_prefix,
-        weight=event.weight,
-        limits=Limits(event.max_concurrent, event.requests_per_second, event.burst),
-        header_timeout_s=event.header_timeout_s,
-        response_headers=event.response_headers,
-        sanitize_response=event.sanitize_response,
-        trusted=event.trusted,
-        propagate_trace_context=event.propagate_trace_context,
-        open_responses_adapter=event.open_responses_adapter,
-    )
-
-
-def _rule(event: RuleDefined) -> Rule:
-    return Rule(event.match_labels, Action(event.action), event.target)

@@ -3,6 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
+from engine.pool.view import ProviderView, RateView
 from projections.live import Snapshot
 from projections.phrases import printable
 
@@ -18,7 +19,8 @@ def live_table(state: Snapshot) -> Table:
     table.add_column("")
     for alias in sorted(state.pools):
         pool = state.pools[alias]
-        table.add_row(Text(printable(alias), style="bold"), "", _load(pool.active, pool.limit), "", pool.strategy)
+        notes = ", ".join(part for part in (pool.strategy, _tokens(pool.rate)) if part)
+        table.add_row(Text(printable(alias), style="bold"), "", _load(pool.active, pool.limit), "", notes)
         for provider in pool.providers:
             style = "dim" if provider.draining else ""
             table.add_row(
@@ -26,10 +28,27 @@ def live_table(state: Snapshot) -> Table:
                 Text(printable(provider.name)),
                 _load(provider.active, provider.limit),
                 str(provider.weight),
-                "draining" if provider.draining else "",
+                _state(provider),
                 style=style,
             )
     return table
+
+
+def _state(provider: ProviderView) -> Text:
+    """What there is to know of a provider beside its load; what keeps it from being chosen stands out."""
+    barred = [
+        f"{what} {circuit.phase.replace('_', '-')}" + (f" for {circuit.reopens_in_s} s" if circuit.reopens_in_s else "")
+        for what, circuit in (("circuit", provider.circuit), ("credential", provider.credential))
+        if circuit.phase != "closed"
+    ]
+    calm = ["draining"] if provider.draining else []
+    if rate := _tokens(provider.rate):
+        calm.append(rate)
+    return Text(", ".join([*calm, *barred]), style="red" if barred else "")
+
+
+def _tokens(rate: RateView | None) -> str:
+    return "" if rate is None else f"{rate.remaining}/{rate.burst} tokens"
 
 
 def _load(active: int, limit: int | None) -> Text:

@@ -1,6 +1,6 @@
-"""Fields this version reads and stores but does not act on.
+"""Fields this version reads and stores but does not act on, or not in full.
 
-Law: each place that sets one gets a warning, so that nobody relies on a limit that is not kept. A field leaves this
+Law: each place that sets one gets a warning, so that nobody relies on what is not done. A field leaves this
 module in the change that makes it work.
 """
 
@@ -10,14 +10,15 @@ from adapters.config.findings import Finding, JsonPath
 from adapters.config.sections import Section
 
 NO_EFFECT = "is read but has no effect in this version"
+HARDLY_ANY = (
+    "looks into answers for errors, as `fallback.on_embedded_error` does, but has no other effect in this version"
+)
 
 
 def inert_fields(document: Section) -> Iterator[Finding]:
     """One finding for each field that is set to something and does nothing."""
     if document.get("strict_mode"):
-        yield _found(document, "strict_mode")
-    for _, definition in document.within("auth").within("key_definitions").named():
-        yield from _of(definition)
+        yield Finding(("strict_mode",), HARDLY_ANY)
     for alias, target in document.within("targets").named():
         yield from _of(target)
         for provider in target.objects("providers"):
@@ -27,16 +28,12 @@ def inert_fields(document: Section) -> Iterator[Finding]:
 
 
 def _of(section: Section) -> Iterator[Finding]:
-    for name in ("rate_limit", "reasoning_translation"):
-        if section.get(name) is not None:
-            yield _found(section, name)
+    if section.get("reasoning_translation") is not None:
+        yield _found(section, "reasoning_translation")
     if section.get("sanitize_response"):
         yield _found(section, "sanitize_response")
     if section.within("open_responses").get("adapter"):
         yield _found(section, "open_responses", "adapter")
-    for name in ("backoff", "max_total_backoff_ms"):
-        if section.within("fallback").get(name) is not None:
-            yield _found(section, "fallback", name)
 
 
 def _found(section: Section, *names: str) -> Finding:

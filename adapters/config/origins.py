@@ -27,10 +27,18 @@ _FIELDS: dict[str | int, JsonPath] = {
     "credential": ("onwards_key",),
     "auth_header": ("upstream_auth_header_name",),
     "auth_prefix": ("upstream_auth_header_prefix",),
-    "header_timeout_s": ("request_timeout_secs",),
     "digest": ("key",),
 }
 """Fields that the format calls otherwise; all others have the same name."""
+_INNER: dict[tuple[str | int, str | int], str] = {
+    ("timeouts", "connect_s"): "connect_secs",
+    ("timeouts", "first_byte_s"): "first_byte_secs",
+    ("timeouts", "idle_s"): "idle_secs",
+    ("timeouts", "total_s"): "total_secs",
+    ("circuit", "cooldowns_s"): "cooldown_secs",
+    ("circuit", "max_retry_after_s"): "max_retry_after_secs",
+}
+"""The same for fields of a field that is an object in both."""
 
 
 @attrs.frozen
@@ -73,7 +81,12 @@ class Origins:
 
 
 def _renamed(rest: list[str | int]) -> JsonPath:
-    """The first part is a field of the engine; what follows (a header's name, an index) is the file's own."""
+    """The first part is a field of the engine, perhaps the second; what follows (a header's name, an index) is the
+    file's own.
+    """
     if not rest:
         return ()
-    return (*_FIELDS.get(rest[0], (rest[0],)), *rest[1:])
+    first, inner = rest[0], rest[1:]
+    if inner:
+        inner[0] = _INNER.get((first, inner[0]), inner[0])
+    return (*_FIELDS.get(first, (first,)), *inner)

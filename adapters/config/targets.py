@@ -10,12 +10,12 @@ import attrs
 
 from adapters.config.findings import Finding, JsonPath
 from adapters.config.keyring import Keyring
-from adapters.config.policies import fallback, limits, real, rule
+from adapters.config.policies import affinity, circuit, fallback, limits, real, rule, timeouts, whole
 from adapters.config.provider_names import Unnamed, names_of
 from adapters.config.references import References
 from adapters.config.sections import Section
 from engine.names import Alias, CredentialId, KeyId, ProviderName
-from engine.snapshot import Action, Pool, Provider, Strategy
+from engine.snapshot import Action, Pool, Provider, Strategy, Timeouts
 from engine.urls import normalise
 
 
@@ -45,17 +45,17 @@ class TargetReader:
         sanitize = section.get("sanitize_response", default=False)
         providers, places = self._providers(section.objects("providers"), sanitize=sanitize)
         for entry in section.objects("routing_rules"):
-            action = entry.within("action")
-            if action.get("type") == Action.DENY.value and "target" in action.node:
-                what = 'ignored, since the rule denies; valid: a target only with "redirect"'
-                self.ignored.append(Finding((*action.path, "target"), what))
+            self._note_ignored(entry.within("action"))
         pool = Pool(
             alias=alias,
             providers=providers,
             keys=self._keys(section),
             strategy=Strategy(section.get("strategy", Strategy.WEIGHTED_RANDOM.value)),
             limits=limits(section),
+            affinity=affinity(section.within("affinity")),
             fallback=fallback(section.within("fallback")),
+            circuit=circuit(section.within("circuit")),
+            timeouts=timeouts(section.within("timeouts")),
             rules=tuple(rule(entry) for entry in section.objects("routing_rules")),
             response_headers=dict(section.get("response_headers", {})),
             sanitize_response=sanitize,
@@ -80,6 +80,13 @@ class TargetReader:
             self._compare(first, entry)
         providers, places = self._providers(entries, sanitize=False)
         return Target(Pool(alias, providers, self._keys(first), trusted=trusted), places)
+
+    def _note_ignored(self, action: Section) -> None:
+        """A rule that denies leads nowhere."""
+        for name in ("target", "opens_target"):
+            if action.get("type") == Action.DENY.value and name in action.node:
+                what = f'ignored, since the rule denies; valid: `{name}` only with "redirect"'
+                self.ignored.append(Finding((*action.path, name), what))
 
     def _compare(self, first: Section, entry: Section) -> None:
         """What belongs to the pool must not differ among a list's entries (CFG-10, DEF-46)."""
@@ -111,11 +118,23 @@ class TargetReader:
             if url is not None:
                 usable.append((section, normalise(url), credential))
         names = names_of([Unnamed(one.get("name"), url, one.get("onwards_model")) for one, url, _ in usable])
-        providers = (
-            attrs.evolve(_provider(section, url, name, sanitize=sanitize), credential=credential)
-            for (section, url, credential), name in zip(usable, names, strict=True)
-        )
+        providers = []
+        for (section, url, credential), name in zip(usable, names, strict=True):
+            provider = _provider(section, url, name, sanitize=sanitize)
+            providers.append(attrs.evolve(provider, credential=credential, timeouts=self._timeouts(section)))
         return tuple(providers), tuple(section.path for section, _, _ in usable)
+
+    def _timeouts(self, section: Section) -> Timeouts:
+        """A provider's, whose `request_timeout_secs` is an older name for one of them (CFG-6)."""
+        newer, older = timeouts(section.within("timeouts")), real(section.get("request_timeout_secs"))
+        if newer.first_byte_s is None:
+            return attrs.evolve(newer, first_byte_s=older)
+        if older not in {None, newer.first_byte_s}:
+            what = f"{newer.first_byte_s:g}, but `request_timeout_secs`, its older name, is {older:g}"
+            hint = "one of the two, or the same number in both"
+            path = (*section.path, "timeouts", "first_byte_secs")
+            self.references.errors.append(Finding(path, f"{what}; valid: {hint}"))
+        return newer
 
     def _credential(self, section: Section) -> CredentialId | None:
         secret = section.get("onwards_key")
@@ -123,7 +142,7 @@ class TargetReader:
 
 
 def _provider(section: Section, url: str, name: ProviderName, *, sanitize: bool) -> Provider:
-    """CFG-6, without the credential."""
+    """CFG-6, without the credential and the timeouts."""
     return Provider(
         name=name,
         url=url,
@@ -132,7 +151,9 @@ def _provider(section: Section, url: str, name: ProviderName, *, sanitize: bool)
         auth_prefix=section.get("upstream_auth_header_prefix", "Bearer "),
         weight=int(section.get("weight", 1)),
         limits=limits(section),
-        header_timeout_s=real(section.get("request_timeout_secs")),
+        deployment=section.get("deployment"),
+        priority=whole(section.get("priority")),
+        cost=float(section.get("cost", 0)),
         response_headers=dict(section.get("response_headers", {})),
         sanitize_response=sanitize or section.get("sanitize_response", default=False),
         trusted=section.get("trusted"),

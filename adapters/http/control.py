@@ -1,6 +1,6 @@
-"""The control port: metrics, the live stream, health.
+"""The control port: metrics, the live stream, the newest decisions, health.
 
-Law: `/live` asks for the admin token before it changes the protocol; nothing here waits for a provider or the store.
+Law: what tells of requests or pools asks for the admin token first; nothing here waits for a provider or the store.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,12 +13,17 @@ from adapters.admin_token import AdminToken
 from adapters.http.messages import Incoming, Response, Takeover
 from adapters.http.problems import status_of
 from adapters.observe import Observer
+from engine.errors import Refused
 
+_DECISIONS = "/decisions/"
+_LONGEST = 19
 _METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
 
 
 class Control:
-    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket."""
+    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket; `explain` tells a
+    decision by its number.
+    """
 
     def __init__(
         self,
@@ -27,11 +32,13 @@ class Control:
         *,
         status: Callable[[], tuple[bool, dict[str, Any]]],
         serve_live: Callable[[trio.abc.Stream], Awaitable[None]],
+        explain: Callable[[int], Awaitable[dict[str, Any] | None]],
     ) -> None:
         self._observer = observer
         self._token = token
         self._status = status
         self._serve_live = serve_live
+        self._explain = explain
         self._routes: dict[str, Callable[[Incoming], Response]] = {
             "/metrics": self._metrics,
             "/live": self._live,
@@ -43,13 +50,16 @@ class Control:
 
     async def __call__(self, incoming: Incoming) -> Response:
         if incoming.refusal is not None:
-            return _problem(status_of(incoming.refusal), incoming.detail or incoming.refusal.value)
+            return _problem(status_of(Refused(incoming.refusal)), incoming.detail or incoming.refusal.value)
         path = incoming.target.partition(b"?")[0].decode("latin-1")
         if incoming.method not in {"GET", "HEAD"}:
             return _problem(405, "This address takes GET.", (b"allow", b"GET, HEAD"))
+        if path.startswith(_DECISIONS):
+            return await self._decision(incoming, path.removeprefix(_DECISIONS))
         answer = self._routes.get(path)
         if answer is None:
-            return _problem(404, f"There is nothing at this address; there are {', '.join(self._routes)}.")
+            known = ", ".join([*self._routes, f"{_DECISIONS}N"])
+            return _problem(404, f"There is nothing at this address; there are {known}.")
         return answer(incoming)
 
     def _metrics(self, _incoming: Incoming) -> Response:
@@ -62,10 +72,25 @@ class Control:
         ready, detail = self._status()
         return _json(200 if ready else 503, detail)
 
+    async def _decision(self, incoming: Incoming, number: str) -> Response:
+        if (refusal := self._unauthorised(incoming, "A decision")) is not None:
+            return refusal
+        if not (number.isascii() and number.isdigit() and len(number) < _LONGEST):
+            return _problem(400, "A decision is named by the whole number in an answer's x-pointsman-decision.")
+        story = await self._explain(int(number))
+        if story is None:
+            return _problem(404, f"Decision {number} is not among the newest ones of this process.")
+        return _json(200, story)
+
+    def _unauthorised(self, incoming: Incoming, what: str) -> Response | None:
+        if self._token.accepts(incoming.fields.get(b"authorization")):
+            return None
+        challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
+        return _problem(401, f"{what} asks for the admin token, as Authorization: Bearer.", challenge)
+
     def _live(self, incoming: Incoming) -> Response:
-        if not self._token.accepts(incoming.fields.get(b"authorization")):
-            challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
-            return _problem(401, "The live stream asks for the admin token, as Authorization: Bearer.", challenge)
+        if (refusal := self._unauthorised(incoming, "The live stream")) is not None:
+            return refusal
         if incoming.fields.get(b"upgrade", b"").lower() != b"websocket":
             return _problem(426, "The live stream is a websocket.", (b"upgrade", b"websocket"))
         return Takeover(self._serve_live)

@@ -133,12 +133,16 @@ class Inference:
         return _json(200, {"object": "list", "data": data}, own)
 
     def _problem(self, refused: Refused, incoming: Incoming, request_id: str) -> Response:
-        reason = refused.reason
         alias = incoming.alias[:_SHOWN] if incoming.alias is not None else None
-        self._observer.refused(RefusedRequest(request_id, reason.value, status_of(reason), alias, refused.tried))
+        scope = refused.scope.value if refused.scope is not None else None
+        self._observer.refused(
+            RefusedRequest(request_id, refused.reason.value, status_of(refused), alias, scope, refused.tried)
+        )
         anthropic = is_anthropic(incoming)
         headers = identity(request_id, anthropic=anthropic)
         headers.append((b"x-pointsman-position", b"%d" % self._router.snapshot.position))
+        if refused.ticket is not None:
+            headers.append((b"x-pointsman-decision", b"%d" % refused.ticket))
         return problem(refused, anthropic=anthropic, request_id=request_id, headers=headers)
 
 

@@ -9,9 +9,12 @@ from typing import Final
 import attrs
 import msgspec
 
+from adapters.http.limits import NO_RETRY, quota_fields, retry_fields
 from adapters.http.messages import Response
 from engine.errors import Reason, Refused
 
+_SOON_NS: Final = 10**9
+"""Where nobody knows how long nothing can be served: a second."""
 _TRY_LATER: Final = "An internal error occurred. Please try again later."
 
 
@@ -73,11 +76,15 @@ _TABLE: Final = {
         "The upstream service took too long to respond. Please try again.",
         "timeout_error",
     ),
+    # SAN-6: the status is the upstream's own.
+    Reason.UPSTREAM_REJECTED: _Row(
+        400, _INVALID, "upstream_error", "The upstream provider rejected the request.", _INVALID
+    ),
 }
 
 
-def status_of(reason: Reason) -> int:
-    return _TABLE[reason].status
+def status_of(refused: Refused) -> int:
+    return refused.status or _TABLE[refused.reason].status
 
 
 def problem(refused: Refused, *, anthropic: bool, request_id: str, headers: list[tuple[bytes, bytes]]) -> Response:
@@ -93,4 +100,22 @@ def problem(refused: Refused, *, anthropic: bool, request_id: str, headers: list
     else:
         error = {"message": message, "type": row.openai_type, "param": refused.param, "code": row.code}
         body = {"error": error}
-    return Response(row.status, [(b"content-type", b"application/json"), *headers], msgspec.json.encode(body))
+    own = [(b"content-type", b"application/json"), *headers, *when_to_return(refused)]
+    return Response(status_of(refused), own, msgspec.json.encode(body))
+
+
+def when_to_return(refused: Refused) -> list[tuple[bytes, bytes]]:
+    """Whose limit refused, what is left of it, and when to ask again (RL-4, DEF-28), as the SDKs read it."""
+    fields: list[tuple[bytes, bytes]] = []
+    if refused.scope is not None:
+        fields.append((b"x-pointsman-scope", refused.scope.value.encode("ascii")))
+    if refused.quota is not None:
+        fields += quota_fields(refused.quota)
+    wait_ns = refused.retry_after_ns
+    if wait_ns is None and refused.reason is Reason.UNAVAILABLE and not refused.is_exhausted:
+        wait_ns = _SOON_NS
+    if wait_ns is not None:
+        fields += retry_fields(wait_ns)
+    if refused.is_exhausted:
+        fields.append(NO_RETRY)
+    return fields

@@ -11,12 +11,13 @@ from typing import Final
 from urllib.parse import quote
 
 from adapters.fields import HOP_BY_HOP, connection_options
+from adapters.http.limits import NO_RETRY, quota_fields, retry_fields
 from adapters.http.messages import Response
 from adapters.observe import Observer, Served
 from engine.errors import UpstreamFailed
 from engine.names import Alias, Position, ProviderName
 from engine.ports import Clock, Headers, Request
-from engine.runtime.forward import Answer
+from engine.runtime.answer import Answer
 
 _OURS: Final = frozenset({b"content-length", b"x-request-id"})
 
@@ -37,8 +38,11 @@ class Relay(Response):
         self.status = answer.status
         self._length = _length_of(answer.headers)
         headers = _passed_on(answer.headers, added=_added(answer), anthropic=anthropic)
+        if answer.quota is not None or answer.retry_after_ns is not None or answer.is_exhausted:
+            headers = _with_limits(headers, answer)
         headers += identity(request.request_id, anthropic=anthropic)
         headers += _served_by(answer.pool.alias, answer.provider.name, answer.position, answer.attempts)
+        headers.append((b"x-pointsman-decision", b"%d" % answer.ticket))
         self.headers = headers
 
     @property
@@ -126,6 +130,19 @@ def _passed_on(fields: Headers, *, added: Mapping[bytes, bytes], anthropic: bool
                 kept.remove((name, value))
     kept.extend(added.items())
     return kept
+
+
+def _with_limits(fields: list[tuple[bytes, bytes]], answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The fields with the pool's own quota in place of the upstream's, and its Retry-After cut to what is bearable."""
+    own: list[tuple[bytes, bytes]] = []
+    if answer.quota is not None:
+        own += quota_fields(answer.quota)
+    if answer.retry_after_ns is not None:
+        own += retry_fields(answer.retry_after_ns, longest_s=answer.pool.circuit.max_retry_after_s)
+    if answer.is_exhausted and NO_RETRY not in own:
+        own.append(NO_RETRY)
+    names = {name for name, _ in own}
+    return [field for field in fields if field[0] not in names] + own
 
 
 def _length_of(fields: Headers) -> int | None:

@@ -1,38 +1,48 @@
 """One attempt: a client's request turned into a provider's, and the provider's answer handed back.
 
 Law: the provider's credential is read from the vault for each attempt and goes nowhere but into its header; what
-httpx's transports raise becomes one of the failures (FB-4, FB-5).
+httpx's transports raise becomes one of the failures (FB-4, FB-5); a body that was not read to its end never looks
+complete.
 """
 
+import math
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 
 import httpx
 import trio
 
+from adapters import clock
 from adapters.upstream.body import decodes, is_meant_as_json, with_model
 from adapters.upstream.headers import RawHeaders, request_fields
+from adapters.upstream.retry_after import retry_after_ns
 from adapters.upstream.transport import ROUTE, Body, Route, route_of
 from engine.errors import NO_MODEL, Failure, Reason, Refused, UpstreamFailed
-from engine.names import CredentialId
+from engine.names import CredentialId, Nanoseconds
 from engine.ports import Headers, Request
-from engine.snapshot import Provider
+from engine.snapshot import Provider, Timeouts
 from engine.urls import join_path
 
 _REMEMBERED = 256
 
 
 class HttpAnswer:
-    """A response whose body is still to come; an `engine.ports.UpstreamAnswer`."""
+    """A response whose body is still to come; an `engine.ports.UpstreamAnswer`.
 
-    def __init__(self, response: httpx.Response) -> None:
+    Over our own transport a cancelled `receive` can be called again. httpx's own closes the response instead, so
+    that the next one raises.
+    """
+
+    def __init__(self, response: httpx.Response, unix_s: Callable[[], int]) -> None:
         self._response = response
         self._body = response.stream if isinstance(response.stream, Body) else None
         self._chunks: AsyncIterator[bytes] | None = None
+        self._interrupted = False
         self.status = response.status_code
         # Other transports give the names in whatever case they came.
         raw = response.headers.raw
         self.headers: Headers = raw if self._body is not None else [(name.lower(), value) for name, value in raw]
+        self.retry_after_ns: Nanoseconds | None = retry_after_ns(self.headers, unix_s) if self.status >= 400 else None
 
     async def receive(self) -> bytes:
         try:
@@ -52,35 +62,54 @@ class HttpAnswer:
     async def _receive_from_another_transport(self) -> bytes:
         if self._chunks is None:
             self._chunks = self._response.aiter_raw()
+        if self._interrupted:
+            # The iterator is closed by now, which would pass for the body's end.
+            raise UpstreamFailed(Failure.BROKEN, "the body was given up")
+        self._interrupted = True
         async for chunk in self._chunks:
             if chunk:
+                self._interrupted = False
                 return chunk
+        self._interrupted = False
         return b""
 
 
 class Forwarder:
-    """An `engine.ports.Upstream`. `resolve` gives a credential's secret; raises LookupError where there is none."""
+    """An `engine.ports.Upstream`. `resolve` gives a credential's secret; raises LookupError where there is none.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, *, resolve: Callable[[CredentialId], str]) -> None:
+    `unix_s` is what a date in `retry-after` is compared with where the answer has none of its own.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        resolve: Callable[[CredentialId], str],
+        unix_s: Callable[[], int] = clock.unix_s,
+    ) -> None:
         self._transport = transport
         self._resolve = resolve
+        self._unix_s = unix_s
 
-    async def send(self, provider: Provider, request: Request) -> HttpAnswer:
-        """Send one attempt; the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST) (MODEL-5)."""
-        outgoing = self._outgoing(provider, request)
+    async def send(self, provider: Provider, request: Request, timeouts: Timeouts) -> HttpAnswer:
+        """Send one attempt; the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST) (MODEL-5).
+
+        `first_byte_s` bounds all of it (STREAM-5), `connect_s` the making of a connection where one is made.
+        """
+        outgoing = self._outgoing(provider, request, timeouts.connect_s)
+        patience_s = timeouts.first_byte_s if timeouts.first_byte_s is not None else math.inf
         try:
-            if provider.header_timeout_s is None:
-                return HttpAnswer(await self._transport.handle_async_request(outgoing))
-            with trio.fail_after(provider.header_timeout_s):
-                return HttpAnswer(await self._transport.handle_async_request(outgoing))
+            with trio.move_on_after(patience_s):
+                return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise UpstreamFailed(Failure.CONNECT, str(error)) from error
-        except (trio.TooSlowError, httpx.TimeoutException) as error:
+        except httpx.TimeoutException as error:
             raise UpstreamFailed(Failure.TIMEOUT, str(error)) from error
         except (httpx.TransportError, OSError) as error:
             raise UpstreamFailed(Failure.BROKEN, str(error)) from error
+        raise UpstreamFailed(Failure.TIMEOUT, f"no head of an answer in {patience_s:g} s")
 
-    def _outgoing(self, provider: Provider, request: Request) -> httpx.Request:
+    def _outgoing(self, provider: Provider, request: Request, connect_s: float | None) -> httpx.Request:
         body = _body_for(provider, request)
         # Only what many requests share is remembered: clients must not be able to fill memory with paths.
         address = _address if request.query or len(request.path) > _REMEMBERED else _address_before
@@ -97,7 +126,11 @@ class Forwarder:
             fields = [field for field in fields if field[0] != name]
             fields.append((name, value))
         return httpx.Request(
-            request.method, url, headers=RawHeaders(fields), stream=httpx.ByteStream(body), extensions={ROUTE: route}
+            request.method,
+            url,
+            headers=RawHeaders(fields),
+            stream=httpx.ByteStream(body),
+            extensions={ROUTE: route, "timeout": {"connect": connect_s}},
         )
 
     def _secret(self, credential: CredentialId) -> str:

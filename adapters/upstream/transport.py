@@ -4,10 +4,12 @@ Law: taking and giving back a connection is O(1) (a stack an origin, newest firs
 request until its body has ended, and goes back only if it can carry another; a request is never sent twice.
 Idle connections are looked at before they are used, since an upstream may have closed them meanwhile.
 
+Of httpx's `timeout` extension it keeps `connect`: TCP and TLS together; the rest is for whoever waits.
 Errors are httpx's: ConnectError and ConnectTimeout before anything was sent, ReadError, WriteError and
 RemoteProtocolError after.
 """
 
+import math
 import ssl
 from collections import defaultdict
 
@@ -24,7 +26,6 @@ from engine.ports import Clock
 ROUTE = "pointsman.route"
 """Request extension: a `Route` worked out before, which spares taking the URL apart for each request."""
 
-_CONNECT_S = 10.0
 _SWEEP_S = 1.0
 _BODILESS = "HEAD"
 
@@ -123,7 +124,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 b"\r\n",
             ]
         )
-        connection = self._take(route.origin) or await self._connect(route.origin)
+        connection = self._take(route.origin) or await self._connect(route.origin, _connect_s(request))
         self._lent += 1
         try:
             await _exchange(connection, head, body, bodiless=bodiless)
@@ -180,15 +181,15 @@ class PooledTransport(httpx.AsyncBaseTransport):
     def _is_stale(self, connection: Connection, now: int) -> bool:
         return now - connection.idle_since_ns > self.limits.idle_timeout_s * 1e9
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, origin: Origin, patience_s: float) -> Connection:
         try:
-            with trio.fail_after(_CONNECT_S):
+            with trio.fail_after(patience_s):
                 stream = await trio.open_tcp_stream(origin.host, origin.port)
                 if origin.scheme == "https":
                     return Connection(await self._secured(stream, origin))
                 return Connection(as_plain_wire(stream, self._poller))
         except trio.TooSlowError:
-            raise httpx.ConnectTimeout(f"no connection to {origin.host}:{origin.port} in {_CONNECT_S:g} s") from None
+            raise httpx.ConnectTimeout(f"no connection to {origin.host}:{origin.port} in {patience_s:g} s") from None
         except (OSError, trio.BrokenResourceError, ValueError) as error:
             raise httpx.ConnectError(f"cannot connect to {origin.host}:{origin.port}: {error}") from error
 
@@ -206,6 +207,11 @@ class PooledTransport(httpx.AsyncBaseTransport):
             stream.socket.close()
             raise
         return TlsWire(secured)
+
+
+def _connect_s(request: httpx.Request) -> float:
+    wanted: float | None = request.extensions.get("timeout", {}).get("connect")
+    return math.inf if wanted is None else wanted
 
 
 async def _exchange(connection: Connection, head: bytes, body: bytes, *, bodiless: bool) -> None:

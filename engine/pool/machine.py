@@ -1,139 +1,227 @@
 """The pool machine: `step(state, message) -> effects`.
 
 Laws, held by `tests/engine/pool/test_machine_laws.py` over random interleavings:
-leases = slots taken; each question gets exactly one answer; no refusal while a provider is admissible; `step` is
-total; a late `Finish` is harmless; the recorded messages give the identical effects again.
+leases = slots taken; each question gets exactly one answer; no refusal while a provider is admissible; a refused
+request spends no token; `step` is total; a late `Finish` is harmless; `wake_at` lies after the last message; the
+recorded messages give the identical effects again.
 """
 
-from engine.pool.draw import draw
+from collections.abc import Sequence
+
+from engine.names import Nanoseconds
+from engine.pool.adoption import adopt, release
+from engine.pool.decision import Decision, Row, Verdict
+from engine.pool.health import answered, begin_probe, note
 from engine.pool.messages import (
     Acquire,
+    Answered,
     Effect,
     Finish,
+    Kind,
     Leased,
     Message,
+    Outcome,
     Reconfigure,
     Refusal,
     Refused,
     Retry,
+    Tick,
 )
-from engine.pool.selection import select
+from engine.pool.selection import early_probe, survey, upstream_asks_for_a_pause
 from engine.pool.state import Journey, PoolState, Slot
-from engine.snapshot import Pool, Strategy
+from engine.pool.terms import pause_of
+from engine.snapshot import Strategy
 
 
-def step(state: PoolState, message: Message) -> Effect | None:
-    """Take one message; change the state in place; the answer, where the message is a question."""
-    state.changes += 1
+def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
+    """Take one message; change the state in place; the answers, to whomever they are due."""
+    effects = _wake(state, message.at) if state.alarms else ()
     match message:
-        case Acquire(ticket=ticket):
-            return _acquire(state, ticket)
-        case Finish(ticket=ticket):
-            _finish(state, ticket)
-            return None
-        case Retry(ticket=ticket):
-            return _retry(state, ticket)
-        case Reconfigure(pool=pool):
-            _reconfigure(state, pool)
+        case Acquire():
+            effects += _acquire(state, message)
+        case Finish():
+            _finish(state, message)
+        case Retry():
+            effects += _retry(state, message)
+        case Answered(ticket=ticket):
+            journey = state.journeys.get(ticket)
+            if journey is not None and journey.slot is not None:
+                answered(journey.slot, ticket)
+        case Reconfigure():
+            adopt(state, message.pool, message.at)
             state.position = message.position
-            return None
+        case Tick():
+            pass
+    return effects
 
 
-def _acquire(state: PoolState, ticket: int) -> Effect:
-    pool = state.pool
-    if pool is None:
-        return Refused(ticket, Refusal.RETIRED)
-    journey = state.journeys.get(ticket)
-    if journey is not None:
-        # Asked twice: the same answer, nothing taken twice.
-        held = journey.slot
-        return _lease(state, ticket, journey, held) if held else Refused(ticket, Refusal.EXHAUSTED)
-    limit = pool.limits.max_concurrent
+def wake_at(state: PoolState) -> Nanoseconds | None:
+    """When the machine wants a `Tick`, always after the last message; None: not before the next message."""
+    return state.next_due() if state.alarms else None
+
+
+def _wake(state: PoolState, at: Nanoseconds) -> tuple[Effect, ...]:
+    """Go on with every request whose backoff is over."""
+    effects: tuple[Effect, ...] = ()
+    while (due := state.next_due()) is not None and due <= at:
+        ticket = state.alarms[0][1]
+        journey = state.journeys[ticket]
+        journey.due = None
+        effects += (_lease_again(state, ticket, journey, at),)
+    return effects
+
+
+def _acquire(state: PoolState, message: Acquire) -> tuple[Effect, ...]:
+    ticket, at = message.ticket, message.at
+    if state.pool is None:
+        return (Refused(ticket, Refusal.RETIRED),)
+    if ticket in state.journeys:
+        # Asked twice; the first answer stands.
+        return (Refused(ticket, Refusal.EXHAUSTED),)
+    limiter, limit = state.limiter, state.terms.max_concurrent
+    if limiter is not None and not limiter.has_token(at):
+        return (Refused(ticket, Refusal.POOL_RATE, limiter.next_at(at), limiter.quota(at)),)
     if limit is not None and len(state.journeys) >= limit:
-        return Refused(ticket, Refusal.POOL_FULL)
-    journey = Journey()
-    slot = _pick(state, pool, journey)
-    if slot is None:
-        return Refused(ticket, _why_none(state))
-    state.journeys[ticket] = journey
-    return _take(state, ticket, journey, slot)
+        return (Refused(ticket, Refusal.POOL_FULL),)
+    journey = Journey(message.affinity)
+    effect = _decide(state, ticket, journey, at)
+    if isinstance(effect, Leased):
+        state.journeys[ticket] = journey
+        if limiter is not None:
+            limiter.take(at)
+            effect.quota = limiter.quota(at)
+    return (effect,)
 
 
-def _retry(state: PoolState, ticket: int) -> Effect:
+def _retry(state: PoolState, message: Retry) -> tuple[Effect, ...]:
+    ticket, at = message.ticket, message.at
     journey = state.journeys.get(ticket)
     if journey is None:
-        return Refused(ticket, Refusal.EXHAUSTED)
-    pool, slot = state.pool, journey.slot
-    _release(state, journey)
-    if pool is None or journey.attempts >= _budget(pool):
-        return Refused(ticket, Refusal.EXHAUSTED)
-    if slot is not None and not (pool.strategy is Strategy.WEIGHTED_RANDOM and pool.fallback.with_replacement):
-        journey.tried.append(slot)
-    choice = _pick(state, pool, journey)
-    if choice is None and journey.tried:
-        # The budget stands above the strategy: a pass may be repeated until it is used up (LB-13).
-        journey.tried.clear()
-        choice = _pick(state, pool, journey)
-    return _take(state, ticket, journey, choice) if choice else Refused(ticket, Refusal.EXHAUSTED)
+        return (Refused(ticket, Refusal.EXHAUSTED),)
+    if journey.due is not None:
+        # Asked twice; the answer comes when the backoff is over.
+        return ()
+    slot, terms = journey.slot, state.terms
+    _end_attempt(state, ticket, journey, message.outcome, at)
+    if state.pool is None or journey.attempts >= terms.budget:
+        return (Refused(ticket, Refusal.EXHAUSTED),)
+    if slot is not None and not terms.repeats:
+        journey.tried = {**(journey.tried or {}), slot: journey.attempts}
+    return _pause(state, ticket, journey, at) if terms.backoff else (_lease_again(state, ticket, journey, at),)
 
 
-def _finish(state: PoolState, ticket: int) -> None:
+def _pause(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) -> tuple[Effect, ...]:
+    """FB-8: the answer comes when the backoff is over; the pauses of a request together have a bound."""
+    backoff = state.terms.backoff
+    pause = pause_of(backoff, journey.attempts) if backoff else 0
+    if backoff and backoff.jitter == "full":
+        pause = state.dice(pause + 1)
+        # Not to be told by the next decision, which may be another request's.
+        state.dice.shown()
+    if journey.paused_ns + pause > state.terms.max_backoff_ns:
+        state.budgets_exhausted += 1
+        return (Refused(ticket, Refusal.EXHAUSTED),)
+    journey.paused_ns += pause
+    if not pause:
+        return (_lease_again(state, ticket, journey, at),)
+    state.wait(ticket, journey, at + pause)
+    return ()
+
+
+def _lease_again(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) -> Effect:
+    """The next attempt of a request that has had one; the tokens of the pool and its key are spent already."""
+    if state.pool is None:
+        return Refused(ticket, Refusal.EXHAUSTED)
+    effect = _decide(state, ticket, journey, at)
+    if isinstance(effect, Refused) and journey.tried and effect.refusal is not Refusal.PROVIDER_RATE:
+        # The budget stands above the strategy: a pass may be repeated until it is used up (LB-13); but a provider
+        # that is left and has no token ends it (RL-5, FB-6).
+        journey.tried = None
+        effect = _decide(state, ticket, journey, at)
+    if isinstance(effect, Refused):
+        return Refused(ticket, Refusal.EXHAUSTED, effect.retry_at, None, effect.decision, effect.refusal)
+    state.retries += 1
+    return effect
+
+
+def _finish(state: PoolState, message: Finish) -> None:
+    ticket, at, outcome = message.ticket, message.at, message.outcome
     journey = state.journeys.pop(ticket, None)
-    if journey is not None:
-        _release(state, journey)
+    if journey is None:
+        return
+    if outcome.kind is Kind.UNSENT:
+        meter = journey.slot.meter if journey.slot is not None else None
+        if meter is not None and meter.limiter is not None:
+            meter.limiter.give_back(at)
+        if journey.attempts <= 1 and state.limiter is not None:
+            state.limiter.give_back(at)
+    _end_attempt(state, ticket, journey, outcome, at)
 
 
-def _reconfigure(state: PoolState, pool: Pool | None) -> None:
-    """Match the k-th old slot of an identity with the k-th new provider of it (ADOPT-2, ADOPT-7)."""
-    waiting: dict[tuple[str, str | None], list[Slot]] = {}
-    for slot in (*state.slots, *state.draining):
-        waiting.setdefault(slot.provider.identity, []).append(slot)
-    slots: list[Slot] = []
-    for provider in pool.providers if pool else ():
-        same = waiting.get(provider.identity)
-        slot = same.pop(0) if same else Slot(provider)
-        slot.provider = provider
-        slots.append(slot)
-    state.pool, state.slots = pool, slots
-    state.draining = [slot for same in waiting.values() for slot in same if slot.active]
-
-
-def _budget(pool: Pool) -> int:
-    """LB-10; without fallback there is one attempt, whatever the file says (DEF-48)."""
-    if not pool.fallback.enabled:
-        return 1
-    return pool.fallback.max_attempts or len(pool.providers)
-
-
-def _pick(state: PoolState, pool: Pool, journey: Journey) -> Slot | None:
-    def next_draw(below: int) -> int:
-        state.draws += 1
-        return draw(state.seed, state.draws, below)
-
-    return select(pool.strategy, state.slots, journey.tried, next_draw)
-
-
-def _take(state: PoolState, ticket: int, journey: Journey, slot: Slot) -> Leased:
-    slot.active += 1
-    journey.slot = slot
-    journey.attempts += 1
-    return _lease(state, ticket, journey, slot)
-
-
-def _lease(state: PoolState, ticket: int, journey: Journey, slot: Slot) -> Leased:
-    return Leased(ticket, slot.provider, journey.attempts, state.position)
-
-
-def _release(state: PoolState, journey: Journey) -> None:
+def _end_attempt(state: PoolState, ticket: int, journey: Journey, outcome: Outcome, at: Nanoseconds) -> None:
     slot = journey.slot
     if slot is None:
         return
     journey.slot = None
-    slot.active -= 1
-    if not slot.active and slot in state.draining:
-        state.draining.remove(slot)
+    note(slot, ticket, outcome, at, state.terms, sent_with=journey.credential)
+    if state.terms.strategy is Strategy.LEAST_LATENCY:
+        slot.score = slot.latency_ns
+    release(state, slot)
 
 
-def _why_none(state: PoolState) -> Refusal:
-    admissible = any(slot.provider.weight for slot in state.slots)
-    return Refusal.PROVIDERS_FULL if admissible else Refusal.NO_PROVIDERS
+def _decide(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) -> Effect:
+    """Choose a provider and take its slot and token, or say why there is none; nothing is taken then."""
+    terms, dice = state.terms, state.dice
+    admissible, rows, causes = survey(state, journey, at)
+    slot: Slot | None
+    tied: Sequence[Slot]
+    if len(admissible) > 1:
+        slot, tied = state.choose(admissible, state, journey)
+    else:
+        slot, tied = (admissible[0], ()) if admissible else (None, ())
+    if slot is None and terms.probes_early and not journey.attempts:
+        slot = early_probe(state.slots, rows, at)
+    decision = Decision(
+        ticket,
+        state.position,
+        at,
+        journey.attempts + 1,
+        terms.strategy,
+        journey.affinity,
+        rows,
+        dice.shown(),
+        tuple([one.name for one in tied]),
+        slot.name if slot is not None else None,
+        causes,
+    )
+    if slot is None:
+        return _refused(state, ticket, rows, decision)
+    limiter = slot.meter.limiter
+    if limiter is not None:
+        if not limiter.has_token(at):
+            decision.chosen = None
+            return Refused(ticket, Refusal.PROVIDER_RATE, limiter.next_at(at), None, decision)
+        limiter.take(at)
+    slot.active += 1
+    slot.meter.active += 1
+    journey.slot, journey.credential = slot, slot.provider.credential
+    journey.attempts += 1
+    is_probe = slot.is_barred and begin_probe(slot, ticket)
+    return Leased(ticket, slot.provider, journey.attempts, state.position, slot.timeouts, is_probe, None, decision)
+
+
+def _refused(state: PoolState, ticket: int, rows: Sequence[Row], decision: Decision) -> Refused:
+    """Why nobody could be chosen, the reason first that is over soonest."""
+    by_verdict: dict[Verdict, list[int]] = {}
+    for row in rows:
+        by_verdict.setdefault(row[3], []).append(row[4])
+    if tokens := by_verdict.get(Verdict.NO_TOKEN):
+        return Refused(ticket, Refusal.PROVIDER_RATE, min(tokens), None, decision)
+    if Verdict.FULL in by_verdict:
+        return Refused(ticket, Refusal.PROVIDERS_FULL, None, None, decision)
+    waits = by_verdict.get(Verdict.OPEN, []) + by_verdict.get(Verdict.CREDENTIAL, [])
+    if waits or Verdict.PROBING in by_verdict:
+        asked = upstream_asks_for_a_pause(state.slots, rows)
+        refusal = Refusal.UPSTREAM_RATE if asked else Refusal.CIRCUITS_OPEN
+        return Refused(ticket, refusal, min(waits, default=None), None, decision)
+    return Refused(ticket, Refusal.NO_PROVIDERS, None, None, decision)

@@ -2,8 +2,31 @@
 
 import attrs
 
-from engine.names import Alias, Position, ProviderName
-from engine.pool.state import PoolState
+from engine.limiter import Limiter
+from engine.names import Alias, Nanoseconds, Position, ProviderName
+from engine.pool.circuit import Circuit
+from engine.pool.state import PoolState, Slot
+
+_S = 10**9
+
+
+@attrs.frozen
+class RateView:
+    """A rate limit's bucket."""
+
+    burst: int
+    remaining: int
+    "Whole tokens there are now."
+
+
+@attrs.frozen
+class CircuitView:
+    phase: str = "closed"
+    "closed, open or half_open."
+    failures: int = 0
+    "In a row."
+    reopens_in_s: int | None = None
+    "Whole seconds until it may be probed, rounded up; None: it is not open."
 
 
 @attrs.frozen
@@ -13,6 +36,14 @@ class ProviderView:
     weight: int
     active: int
     limit: int | None
+    rate: RateView | None = None
+    "None: no rate limit of its own."
+    circuit: CircuitView = CircuitView()
+    credential: CircuitView = CircuitView()
+    "The same, for the gateway's credential there."
+    latency_ms: float | None = None
+    "Moving average of the time to an answer's head; None: it has not answered yet."
+    deployment: str | None = None
     draining: bool = False
     "The provider is gone from the definition and its last requests are ending."
 
@@ -31,10 +62,18 @@ class PoolView:
     keys: int | None
     "How many keys it lists; None: no list of its own."
     providers: tuple[ProviderView, ...]
+    rate: RateView | None = None
+    "None: no rate limit."
+    waiting: int = 0
+    "Of the active ones, in a pause before the next attempt."
+    retries: int = 0
+    "Additional attempts since the pool runs (FB-9)."
+    budgets_exhausted: int = 0
+    "Requests whose attempts ended for want of backoff time (FB-9)."
 
 
-def view(state: PoolState) -> PoolView | None:
-    """The read model; None once the alias is gone."""
+def view(state: PoolState, at: Nanoseconds) -> PoolView | None:
+    """The read model at a time; None once the alias is gone."""
     pool = state.pool
     if pool is None:
         return None
@@ -44,19 +83,42 @@ def view(state: PoolState) -> PoolView | None:
         position=state.position,
         strategy=pool.strategy.value,
         active=len(state.journeys),
+        waiting=sum(journey.due is not None for journey in state.journeys.values()) if state.alarms else 0,
         limit=pool.limits.max_concurrent,
+        rate=_rate(state.limiter, at),
         fallback=pool.fallback.enabled,
         rules=len(pool.rules),
         keys=None if pool.keys is None else len(pool.keys),
-        providers=tuple(
-            ProviderView(
-                name=slot.provider.name,
-                url=slot.provider.url,
-                weight=slot.provider.weight,
-                active=slot.active,
-                limit=slot.provider.limits.max_concurrent,
-                draining=draining,
-            )
-            for slot, draining in listed
-        ),
+        retries=state.retries,
+        budgets_exhausted=state.budgets_exhausted,
+        providers=tuple(_provider(slot, at, draining=draining) for slot, draining in listed),
     )
+
+
+def _provider(slot: Slot, at: Nanoseconds, *, draining: bool) -> ProviderView:
+    provider = slot.provider
+    return ProviderView(
+        name=provider.name,
+        url=provider.url,
+        weight=provider.weight,
+        active=slot.active,
+        limit=provider.limits.max_concurrent,
+        rate=_rate(slot.meter.limiter, at),
+        circuit=_circuit(slot.health, at),
+        credential=_circuit(slot.credential, at),
+        latency_ms=slot.latency_ns // 1000 / 1000 if slot.latency_ns else None,
+        deployment=provider.deployment,
+        draining=draining,
+    )
+
+
+def _rate(limiter: Limiter | None, at: Nanoseconds) -> RateView | None:
+    if limiter is None:
+        return None
+    quota = limiter.quota(at)
+    return RateView(quota.limit, quota.remaining)
+
+
+def _circuit(circuit: Circuit, at: Nanoseconds) -> CircuitView:
+    wait = None if circuit.until is None or circuit.until <= at else -(-(circuit.until - at) // _S)
+    return CircuitView(circuit.phase(at).value, circuit.failures, wait)

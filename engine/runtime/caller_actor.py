@@ -1,4 +1,4 @@
-"""The keys' actor: owns what every limited key has in flight, across all pools.
+"""The keys' actor: owns what every limited key has in flight and has left, across all pools.
 
 The same laws as `pool_actor`. A request of a key without limits never asks it, so it costs nothing then.
 """
@@ -7,39 +7,52 @@ import math
 
 import trio
 
-from engine.caller import CallerMessage, CallerState, Enter, Entry, Leave, step
-from engine.names import KeyId, Ticket
+from engine.caller import Admitted, CallerMessage, CallerState, Enter, Leave, step
+from engine.names import KeyId, Position, Ticket
 from engine.ports import Clock
+from engine.runtime.journal import Journal
 from engine.runtime.reply import Reply
+from engine.snapshot import Key
 
 
 class CallerActor:
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, journal: Journal) -> None:
         self._state = CallerState()
         self._clock = clock
-        self._replies: dict[Ticket, Reply[Entry]] = {}
+        self._journal = journal
+        self._replies: dict[Ticket, Reply[Admitted]] = {}
         self._mailbox, self._letters = trio.open_memory_channel[CallerMessage](math.inf)
+
+    @property
+    def state(self) -> CallerState:
+        """For a checkpoint: to be copied between two steps, never to be changed."""
+        return self._state
 
     def active(self) -> dict[KeyId, int]:
         """Requests in flight by limited key; keys with none are absent."""
-        return dict(self._state.active)
+        return {key_id: key.active for key_id, key in self._state.keys.items() if key.active}
 
     async def run(self) -> None:
         """Take messages for ever."""
         while True:
-            entry = step(self._state, await self._letters.receive())
-            if entry is not None and (reply := self._replies.pop(entry.ticket, None)) is not None:
-                reply.put(entry)
+            message = await self._letters.receive()
+            answers = step(self._state, message)
+            self._journal.note(None, message, answers)
+            for admitted in answers:
+                reply = self._replies.pop(admitted.ticket, None)
+                if reply is not None:
+                    reply.put(admitted)
 
-    async def enter(self, ticket: Ticket, key_id: KeyId, limit: int | None) -> bool:
-        """Whether the key may have one more request in flight. Whatever comes of it, `leave` must follow."""
-        reply: Reply[Entry] = Reply()
+    async def enter(self, ticket: Ticket, key: Key, position: Position) -> Admitted:
+        """Whether a key, as of a position, may send one more request. Whatever comes of it, `leave` must follow."""
+        reply: Reply[Admitted] = Reply()
         self._replies[ticket] = reply
-        self._mailbox.send_nowait(Enter(ticket, self._clock(), key_id, limit))
+        self._mailbox.send_nowait(Enter(ticket, self._clock(), key.key_id, key.limits, position))
         try:
-            return (await reply.get()).granted
+            return await reply.get()
         finally:
             self._replies.pop(ticket, None)
 
-    def leave(self, ticket: Ticket) -> None:
-        self._mailbox.send_nowait(Leave(ticket, self._clock()))
+    def leave(self, ticket: Ticket, *, spent: bool) -> None:
+        """The request is over. `spent`: whether it was let in everywhere; if not, its token comes back."""
+        self._mailbox.send_nowait(Leave(ticket, self._clock(), spent))

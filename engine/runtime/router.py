@@ -8,19 +8,31 @@ from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
+from engine.checkpoint import Checkpoint
 from engine.names import Alias
+from engine.pool.meter import Meters
 from engine.ports import Clock
+from engine.runtime.caller_actor import CallerActor
+from engine.runtime.journal import Journal
 from engine.runtime.pool_actor import PoolActor
 from engine.snapshot import RoutingSnapshot
 
 
 class Router:
     def __init__(
-        self, nursery: trio.Nursery, snapshot: RoutingSnapshot, *, clock: Clock, seed: Callable[[], int]
+        self,
+        nursery: trio.Nursery,
+        snapshot: RoutingSnapshot,
+        *,
+        clock: Clock,
+        seed: Callable[[], int],
+        journal: Journal,
     ) -> None:
         self._nursery = nursery
         self._clock = clock
         self._seed = seed
+        self._journal = journal
+        self._meters = Meters()
         self._actors: dict[Alias, PoolActor] = {}
         self._reconfigured = 0
         self.snapshot = snapshot
@@ -50,8 +62,15 @@ class Router:
             self._reconfigured += 1
             actor.reconfigure(pool, snapshot.position)
 
+    def checkpoint(self, callers: CallerActor) -> Checkpoint:
+        """The state of all actors as of the journal's newest entry, copied."""
+        states = {alias: actor.state for alias, actor in self._actors.items()}
+        return Checkpoint(self._journal.seq, states, callers.state, self._meters).copy()
+
     def _start(self, alias: Alias) -> PoolActor:
-        actor = self._actors[alias] = PoolActor(alias, seed=self._seed(), clock=self._clock)
+        actor = self._actors[alias] = PoolActor(
+            alias, seed=self._seed(), clock=self._clock, meters=self._meters, journal=self._journal
+        )
         self._nursery.start_soon(actor.run, lambda: self._retire(alias), name=f"pool {alias}")
         return actor
 

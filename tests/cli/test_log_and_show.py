@@ -176,7 +176,7 @@ def test_show_as_json_is_one_document_without_digests(database: Path) -> None:
     }  # fmt: skip
     chat = table["pools"]["chat"]
     assert chat["keys"] == ["team-a"]
-    assert chat["rules"] == [{"match_labels": {"team": "b"}, "action": "deny", "target": None}]
+    assert chat["rules"] == [{"match_labels": {"team": "b"}, "action": "deny", "target": None, "opens_target": False}]
     assert [(one["name"], one["weight"], one["credential"]) for one in chat["providers"]] == [
         ("one", 5, "env:UPSTREAM")
     ]

@@ -36,7 +36,7 @@ def test_the_tables_are_those_of_the_schema() -> None:
     """DEF-46: `python -m adapters.config.keytable docs/configuration.md` writes them anew."""
     text = GUIDE.read_text(encoding="utf-8")
     assert with_tables(text) == text
-    assert text.count("| key | default | meaning | valid |") == 13
+    assert text.count("| key | default | meaning | valid |") == 16
 
 
 def test_the_guides_table_is_the_same_in_three_formats(tmp_path: Path) -> None:

@@ -10,7 +10,11 @@ from engine.commands import ApplyManifest
 from engine.decide import decide
 from engine.snapshot import (
     Action,
+    Affinity,
+    AllOpen,
     Backoff,
+    CircuitPolicy,
+    Exhausted,
     Fallback,
     Limits,
     Pool,
@@ -19,18 +23,29 @@ from engine.snapshot import (
     Rule,
     Settings,
     Strategy,
+    Timeouts,
 )
 
 URL = "https://h.example/v1"
 
 
 def test_a_whole_pool_is_read(read: Any) -> None:
-    """CFG-6, CFG-7, CFG-14, CFG-15, URL-1: every key arrives in its field."""
+    """CFG-6, CFG-7, CFG-14, CFG-15, HEALTH-6, DEF-40, SYNC-17, URL-1: every key arrives in its field."""
     document = {
         "targets": {
             "other": [],
             "a": {
-                "strategy": "priority",
+                "strategy": "consistent_hash",
+                "affinity": {"header": "X-Session-Id", "max_load_percent": 150},
+                "circuit": {
+                    "enabled": False,
+                    "failures": 5,
+                    "open_on_status": [401, 5],
+                    "cooldown_secs": [10, 20.5],
+                    "max_retry_after_secs": 0,
+                    "when_all_open": "refuse",
+                },
+                "timeouts": {"connect_secs": 1, "first_byte_secs": 2, "idle_secs": 3, "total_secs": 4.5},
                 "trusted": True,
                 "sanitize_response": True,
                 "rate_limit": {"requests_per_second": 2.5, "burst_size": 7},
@@ -45,9 +60,17 @@ def test_a_whole_pool_is_read(read: Any) -> None:
                     "max_attempts": 3.0,
                     "backoff": {"initial_ms": 50},
                     "max_total_backoff_ms": 2000,
+                    "on_connect_error": False,
+                    "on_timeout": False,
+                    "on_maybe_executed": False,
+                    "on_embedded_error": True,
+                    "exhausted": "mask",
                 },
                 "routing_rules": [
-                    {"match_labels": {"purpose": "batch"}, "action": {"type": "redirect", "target": "other"}},
+                    {
+                        "match_labels": {"purpose": "batch"},
+                        "action": {"type": "redirect", "target": "other", "opens_target": True},
+                    },
                     {"match_labels": {}, "action": {"type": "deny"}},
                 ],
                 "providers": [
@@ -59,7 +82,10 @@ def test_a_whole_pool_is_read(read: Any) -> None:
                         "weight": 3,
                         "rate_limit": {"requests_per_second": 1, "burst_size": None},
                         "concurrency_limit": {"max_concurrent_requests": 2},
-                        "request_timeout_secs": 30,
+                        "deployment": "gpu one",
+                        "priority": 2,
+                        "cost": 0.5,
+                        "timeouts": {"connect_secs": 5, "first_byte_secs": 30, "idle_secs": 60, "total_secs": 90},
                         "upstream_auth_header_name": "X-Key",
                         "upstream_auth_header_prefix": "",
                         "response_headers": {"Input-Price": "0.1"},
@@ -68,14 +94,24 @@ def test_a_whole_pool_is_read(read: Any) -> None:
                         "open_responses": {"adapter": False},
                         "reasoning_translation": {"anything": 1},
                     },
-                    {"url": "https://h.example"},
+                    {"url": "https://h.example", "priority": 1},
                 ],
             },
         }
     }
     assert read(document).manifest.pools["a"] == Pool(
         alias="a",
-        strategy=Strategy.PRIORITY,
+        strategy=Strategy.CONSISTENT_HASH,
+        affinity=Affinity("x-session-id", 150),
+        circuit=CircuitPolicy(
+            enabled=False,
+            failures=5,
+            open_on_status=(401, 5),
+            cooldowns_s=(10, 20.5),
+            max_retry_after_s=0,
+            when_all_open=AllOpen.REFUSE,
+        ),
+        timeouts=Timeouts(1, 2, 3, 4.5),
         trusted=True,
         sanitize_response=True,
         limits=Limits(max_concurrent=0, requests_per_second=2.5, burst=7),
@@ -89,8 +125,13 @@ def test_a_whole_pool_is_read(read: Any) -> None:
             max_attempts=3,
             backoff=Backoff(initial_ms=50, max_ms=5000, factor=2, jitter="full"),
             max_total_backoff_ms=2000,
+            on_connect_error=False,
+            on_timeout=False,
+            on_maybe_executed=False,
+            on_embedded_error=True,
+            exhausted=Exhausted.MASK,
         ),
-        rules=(Rule({"purpose": "batch"}, Action.REDIRECT, "other"), Rule({}, Action.DENY)),
+        rules=(Rule({"purpose": "batch"}, Action.REDIRECT, "other", opens_target=True), Rule({}, Action.DENY)),
         providers=(
             Provider(
                 name="first",
@@ -101,26 +142,34 @@ def test_a_whole_pool_is_read(read: Any) -> None:
                 auth_prefix="",
                 weight=3,
                 limits=Limits(max_concurrent=2, requests_per_second=1),
-                header_timeout_s=30,
+                deployment="gpu one",
+                priority=2,
+                cost=0.5,
+                timeouts=Timeouts(5, 30, 60, 90),
                 response_headers={"Input-Price": "0.1"},
                 sanitize_response=True,
                 trusted=False,
                 propagate_trace_context=True,
                 open_responses_adapter=False,
             ),
-            Provider(name="h.example", url="https://h.example/", sanitize_response=True),
+            Provider(name="h.example", url="https://h.example/", priority=1, sanitize_response=True),
         ),
     )
 
 
 def test_defaults_are_the_engines(read: Any) -> None:
-    """CFG-6, CFG-7, CFG-14: what is absent or null has its default; the auth prefix keeps its space."""
+    """CFG-6, CFG-7, CFG-14: what is absent, null or empty has its default; the auth prefix keeps its space."""
     absent = read({"targets": {"a": {"providers": [{"url": URL}]}}}).manifest
     nulls = ("onwards_key", "onwards_model", "rate_limit", "concurrency_limit", "request_timeout_secs", "name")
     more = ("upstream_auth_header_name", "upstream_auth_header_prefix", "response_headers", "trusted")
-    provider = {"url": URL} | dict.fromkeys(nulls + more)
-    empty = read({"targets": {"a": {"providers": [provider], "fallback": None, "rate_limit": None}}}).manifest
-    assert absent == empty
+    new = ("deployment", "priority", "timeouts")
+    provider = {"url": URL} | dict.fromkeys(nulls + more + new)
+    objects = ("fallback", "circuit", "affinity", "timeouts")
+    empty: dict[str, Any] = {"a": {"providers": [provider], "rate_limit": None} | dict.fromkeys(objects)}
+    assert read({"targets": empty}).manifest == absent
+    for name in objects:
+        empty["a"][name] = {}
+    assert read({"targets": empty}).manifest == absent
     assert absent.pools == {"a": Pool("a", (Provider(name="h.example", url=f"{URL}/"),))}
     assert absent.settings == Settings()
 
@@ -143,6 +192,71 @@ def test_a_single_target_is_a_pool_of_one(read: Any) -> None:
     assert (pool.limits, pool.fallback, pool.strategy) == (Limits(), Fallback(), Strategy.WEIGHTED_RANDOM)
     assert (provider.limits, provider.sanitize_response) == (Limits(3, 2.0), True)
     assert provider.response_headers == {"X": "1"}
+
+
+def test_the_short_shapes_take_all_keys_of_a_provider(read: Any) -> None:
+    """CFG-8, CFG-10: what says more about a provider says it in a single target and in a list too."""
+    entry = {
+        "url": URL,
+        "deployment": "gpu",
+        "priority": 0,
+        "cost": 2,
+        "timeouts": {"idle_secs": 7},
+        "request_timeout_secs": 30,
+    }
+    pools = read({"targets": {"single": entry, "list": [entry]}}).manifest.pools
+    expected = Provider("h.example", f"{URL}/", deployment="gpu", priority=0, cost=2.0, timeouts=Timeouts(None, 30, 7))
+    for alias in ("single", "list"):
+        assert pools[alias] == Pool(alias, (expected,))
+
+
+def test_a_timeout_under_its_older_name(read: Any, problems: Any) -> None:
+    """CFG-6: `request_timeout_secs` is `timeouts.first_byte_secs`; both may be there if they agree."""
+    for written in (
+        {"request_timeout_secs": 30},
+        {"request_timeout_secs": 30, "timeouts": {"first_byte_secs": 30.0}},
+        {"timeouts": {"first_byte_secs": 30}, "request_timeout_secs": None},
+        {"request_timeout_secs": 30, "timeouts": None},
+    ):
+        (provider,) = read({"targets": {"a": {"url": URL} | written}}).manifest.pools["a"].providers
+        assert provider.timeouts == Timeouts(first_byte_s=30)
+    differing = {"url": URL, "request_timeout_secs": 30, "timeouts": {"first_byte_secs": 20}}
+    assert problems({"targets": {"a": {"providers": [differing]}}}) == [
+        (
+            "$.targets.a.providers[0].timeouts.first_byte_secs: 20, but `request_timeout_secs`, its older name, is 30; "
+            "valid: one of the two, or the same number in both"
+        )
+    ]
+
+
+def test_one_deployment_has_one_set_of_limits(read: Any, problems: Any) -> None:
+    """SYNC-17, DEF-20: over the whole file; the line names both places."""
+    limit = {"concurrency_limit": {"max_concurrent_requests": 8}}
+    entry = {"url": URL, "deployment": "gpu"}
+    same = {"a": entry | limit, "b": {"providers": [{"url": URL}, entry | limit]}}
+    assert read({"targets": same}).manifest.pools["b"].providers[1].limits == Limits(8)
+    assert problems({"targets": {**same, "c": [entry | {"name": "n"}]}}) == [
+        (
+            "$.targets.c[0].deployment: provider 'n' of pool 'c' gives 'gpu' other limits than provider 'h.example' of "
+            "pool 'a' does; valid: the same limits wherever the deployment is named"
+        )
+    ]
+
+
+def test_all_providers_have_a_priority_or_none(problems: Any) -> None:
+    """DEF-81: one without would have no place among the others."""
+    (line,) = problems({"targets": {"a": [{"url": URL, "name": "x"}, {"url": URL, "name": "y", "priority": 1}]}})
+    assert line.startswith("$.targets.a[0].priority: missing, though provider 'y' of this pool has one; valid: ")
+
+
+def test_a_total_is_not_shorter_than_its_parts(problems: Any) -> None:
+    """DEF-40: where they stand together."""
+    timeouts = {"connect_secs": 5, "total_secs": 4}
+    assert [
+        line.partition(": ")[0] for line in problems({"targets": {"a": {"providers": [], "timeouts": timeouts}}})
+    ] == ["$.targets.a.timeouts.total_secs"]
+    (line,) = problems({"targets": {"a": {"url": URL, "request_timeout_secs": 9, "timeouts": timeouts}}})
+    assert line.startswith("$.targets.a.timeouts.total_secs: 4 s are over before a part of them, which has 9 s")
 
 
 def test_a_list_has_its_first_entrys_keys(read: Any, problems: Any) -> None:
@@ -236,13 +350,14 @@ def test_redirects_lead_to_another_alias(problems: Any, target: str) -> None:
 
 def test_a_denying_rule_has_no_target(read: Any) -> None:
     """What is ignored is said."""
-    rule = {"match_labels": {}, "action": {"type": "deny", "target": "b"}}
-    (warning,) = read({"targets": {"a": {"providers": [], "routing_rules": [rule]}}}).warnings
-    assert "$.targets.a.routing_rules[0].action.target: ignored" in warning
+    rule = {"match_labels": {}, "action": {"type": "deny", "target": "b", "opens_target": True}}
+    warnings = read({"targets": {"a": {"providers": [], "routing_rules": [rule]}}}).warnings
+    assert ["$.targets.a.routing_rules[0].action.target: ignored" in warning for warning in warnings] == [True, False]
+    assert "$.targets.a.routing_rules[0].action.opens_target: ignored" in warnings[1]
 
 
 def test_fields_without_effect_are_named(read: Any) -> None:
-    """A limit that is not kept must not look like one: one warning for each place."""
+    """What is not done must not look as if it were: one warning for each place, and none for limits and backoff."""
     rate = {"requests_per_second": 1}
     document = {
         "strict_mode": True,
@@ -260,18 +375,13 @@ def test_fields_without_effect_are_named(read: Any) -> None:
         },
     }
     warnings = [line.split(": ") for line in read(document, strict=True).warnings]
-    assert {what for _, _, what in warnings} == {"is read but has no effect in this version"}
+    assert warnings[0][2].endswith("but has no other effect in this version")
+    assert {what for _, _, what in warnings[1:]} == {"is read but has no effect in this version"}
     assert [place for _, place, _ in warnings] == [
         "$.strict_mode",
-        "$.auth.key_definitions.k.rate_limit",
-        "$.targets.single.rate_limit",
         "$.targets.single.sanitize_response",
         "$.targets.single.open_responses.adapter",
         "$.targets.list[0].reasoning_translation",
-        "$.targets.pool.rate_limit",
-        "$.targets.pool.fallback.backoff",
-        "$.targets.pool.fallback.max_total_backoff_ms",
-        "$.targets.pool.providers[0].rate_limit",
     ]
 
 

@@ -117,6 +117,10 @@ def test_urls_are_checked_when_the_file_is_read(problems: Any, url: Any) -> None
         ("rate_limit", [{"requests_per_second": 1, "burst_size": value} for value in (0, -1, 1.5, 2**32, "2")]),
         ("concurrency_limit", [{}, {"max_concurrent_requests": -1}, {"max_concurrent_requests": 0.5}, 4]),
         ("request_timeout_secs", [0, -1, "30"]),
+        ("timeouts", [5, {"connect_secs": 0}, {"first_byte_secs": -1}, {"idle_secs": "1"}, {"total_secs": True}]),
+        ("deployment", ["", " a", "a\n", "é", 1]),
+        ("priority", [-1, 0.5, "1", 2**32]),
+        ("cost", [-0.1, None, "1", True]),
         ("upstream_auth_header_name", ["", "X Key", "X-Key:", "X-Key\n", "Schlüssel", 1]),
         ("upstream_auth_header_prefix", ["a\r\nb: c", "Bearer\n", "\x00", 1]),
         ("response_headers", [{"X": "a\nb"}, {"X": "a\n"}, {"X": " a"}, {"a b": "x"}, {"": "x"}, {"X": 1}, ["X"]]),
@@ -141,18 +145,25 @@ def test_values_are_checked_where_they_stand(problems: Any, key: str, bad: list[
     ("key", "bad"),
     [
         ("strategy", ["round_robin", None, 1]),
+        ("affinity", ["x", {"header": ""}, {"header": "a b"}, {"header": "x\n"}, {"max_load_percent": 99}]),
+        ("circuit", [True, {"failures": 0}, {"failures": 1.5}, {"enabled": None}, {"open_on_status": [0]}]),
+        ("circuit", [{"cooldown_secs": value} for value in ([], 60, [0], [-1], ["60"], [None], None)]),
+        ("circuit", [{"max_retry_after_secs": -1}, {"max_retry_after_secs": None}, {"when_all_open": "wait"}]),
+        ("timeouts", [{"connect_secs": 0}, {"idle_secs": -1}, {"total_secs": 2**32}]),
+        ("fallback", [{"exhausted": "hide"}, {"exhausted": None}, {"on_timeout": None}, {"on_embedded_error": 1}]),
         ("fallback", [{"max_attempts": 0}, {"max_attempts": 1.5}, {"on_status": [0]}, {"on_status": [600]}]),
         ("fallback", [{"on_status": [66036]}, {"on_status": 5}, {"enabled": "yes"}, {"backoff": {}}]),
         ("fallback", [{"backoff": {"initial_ms": 1, "factor": 0.5}}, {"backoff": {"initial_ms": 1, "jitter": "some"}}]),
         ("routing_rules", [None, [{}], [{"action": {"type": "deny"}}]]),
         ("routing_rules", [[{"match_labels": {"a": 1}, "action": {"type": "deny"}}]]),
         ("routing_rules", [[{"match_labels": {}, "action": {"type": kind}}] for kind in ("allow", "redirect", None)]),
+        ("routing_rules", [[{"match_labels": {}, "action": {"type": "redirect", "target": "b", "opens_target": 1}}]]),
     ],
 )
 def test_a_pools_values_are_checked_where_they_stand(problems: Any, key: str, bad: list[Any]) -> None:
-    """CFG-7, CFG-14, CFG-15, DEF-48, RULE-10: unknown actions are errors, attempts are at least one."""
+    """CFG-7, CFG-14, CFG-15, HEALTH-6, DEF-48, RULE-10: unknown words are errors, attempts are at least one."""
     for value in bad:
-        lines = problems({"targets": {"a": {"providers": [], key: value}}})
+        lines = problems({"targets": {"a": {"providers": [], key: value}, "b": []}})
         assert all(line.startswith(f"$.targets.a.{key}") and "; valid: " in line for line in lines), value
 
 
@@ -229,3 +240,32 @@ def test_null_never_opens_a_pool(problems: Any) -> None:
 def test_places_are_json_paths(path: tuple[str | int, ...], text: str) -> None:
     """Places are written as RFC 9535 has them, so other tools can follow them."""
     assert json_path(path) == text
+
+
+@pytest.mark.parametrize(
+    ("pool", "line"),
+    [
+        (
+            {"strategy": "round_robin"},
+            (
+                '$.targets.a.strategy: "round_robin" is not valid here; valid: "weighted_random", "priority", '
+                '"least_latency", "cost" or "consistent_hash"'
+            ),
+        ),
+        (
+            {"fallback": {"exhausted": "hide"}},
+            '$.targets.a.fallback.exhausted: "hide" is not valid here; valid: "relay" or "mask"',
+        ),
+        (
+            {"circuit": {"when_all_open": "wait"}},
+            '$.targets.a.circuit.when_all_open: "wait" is not valid here; valid: "probe" or "refuse"',
+        ),
+        (
+            {"routing_rules": [{"match_labels": {}, "action": {"type": "allow"}}]},
+            '$.targets.a.routing_rules[0].action.type: "allow" is not valid here; valid: "deny" or "redirect"',
+        ),
+    ],
+)
+def test_an_unknown_word_is_told_the_known_ones(problems: Any, pool: Any, line: str) -> None:
+    """RULE-10, CFG-7: an action, a strategy and the like are rejected when the file is read, never at request time."""
+    assert problems({"targets": {"a": {"providers": []} | pool}}) == [line]

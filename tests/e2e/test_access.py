@@ -96,7 +96,7 @@ async def test_global_keys(tmp_path: Path) -> None:
 
 async def test_rules(tmp_path: Path) -> None:
     """RULE-1 to RULE-5, RULE-7: the first rule whose every pair a presented key has decides; no token skips them."""
-    redirect = {"type": "redirect", "target": "closed"}
+    redirect = {"type": "redirect", "target": "closed", "opens_target": True}
     targets = {
         "ruled": {
             "providers": [{"url": "$one"}],
@@ -141,6 +141,54 @@ async def test_rules(tmp_path: Path) -> None:
         assert await status(http, "authenticated", authorization="Bearer anything") == 403
         assert await status(http, "authenticated", x_api_key="anything") == 403
         assert await status(http, "onward", authorization="Bearer anything") == 503
+
+
+async def test_a_redirect_asks_the_targets_keys(tmp_path: Path) -> None:
+    """RULE-7, DEF-26: a caller gets where it could have gone itself, and further only where the rule says so."""
+
+    def leading(target: str, **action: Any) -> dict[str, Any]:
+        rule = {"match_labels": {}, "action": {"type": "redirect", "target": target, **action}}
+        return {"providers": [{"url": "$one"}], "routing_rules": [rule]}
+
+    targets = {
+        "checked": leading("keyed"),
+        "said-so": leading("keyed", opens_target=False),
+        "opening": leading("keyed", opens_target=True),
+        "onward": leading("open"),
+        "keyed": {"url": "$two", "keys": ["sk-k"]},
+        "open": {"url": "$two"},
+    }
+    async with table(tmp_path, targets, {}) as http:
+        served: dict[str, list[Any]] = {}
+        for alias in targets:
+            served[alias] = []
+            for secret in ("sk-k", "sk-other"):
+                answer = await http.post(CHAT, json=asked(alias), headers={"authorization": f"Bearer {secret}"})
+                served[alias].append(answer.headers.get("x-pointsman-pool", answer.status_code))
+        assert served == {
+            "checked": ["keyed", 403],
+            "said-so": ["keyed", 403],
+            "opening": ["keyed", "keyed"],
+            "onward": ["open", "open"],
+            "keyed": ["keyed", 403],
+            "open": ["open", "open"],
+        }
+        refused = await http.post(CHAT, json=asked("checked"), headers={"authorization": "Bearer sk-other"})
+        assert refused.json()["error"]["code"] == "forbidden"
+        # Rules need a credential (RULE-3), so nobody is served where it asked.
+        assert await status(http, "checked") == 200
+
+
+async def test_a_global_key_is_redirected_anywhere(tmp_path: Path) -> None:
+    """RULE-7, AUTH-4: it opens every pool; with one defined, a target without a list is closed to all other keys."""
+    rule = {"match_labels": {}, "action": {"type": "redirect", "target": "plain"}}
+    targets = {
+        "ruled": {"providers": [{"url": "$one"}], "keys": ["sk-k"], "routing_rules": [rule]},
+        "plain": {"url": "$two"},
+    }
+    async with table(tmp_path, targets, {"global_keys": ["sk-g"]}) as http:
+        assert await status(http, "ruled", authorization="Bearer sk-g") == 200
+        assert await status(http, "ruled", authorization="Bearer sk-k") == 403
 
 
 async def test_a_redirect_is_one_hop(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Every refusal the gateway makes, in both envelopes and to the letter, and the order in which its reasons are asked.
 
-ERR-7 has no cause in this version, and ERR-8 none while rate limits have no effect.
+ERR-7 has no cause in this version; whose limit it was and when to come back is in `test_refusals`.
 """
 
 from collections.abc import Mapping
@@ -52,6 +52,13 @@ MISSING = Row(
 )
 LARGE = Row(413, INVALID, "payload_too_large", TOO_LARGE, "request_too_large")
 CONCURRENT = Row(429, "rate_limit_error", "concurrency_limit_exceeded", BUSY, "rate_limit_error")
+FAST = Row(
+    429,
+    "rate_limit_error",
+    "rate_limit",
+    "You are sending requests too quickly. Please slow down.",
+    "rate_limit_error",
+)
 BAD_GATEWAY = Row(502, "internal_error", "internal_error", LATER, "api_error")
 UNAVAILABLE = Row(503, "internal_error", "service_unavailable", LATER, "overloaded_error")
 LATE = Row(
@@ -90,7 +97,7 @@ async def check_both(http: httpx.AsyncClient, row: Row, body: Any, **headers: st
 
 
 async def test_every_row_in_both_envelopes(tmp_path: Path) -> None:
-    """ERR-1 to ERR-6, ERR-9, ERR-11 to ERR-13: status, type, code, param and text, each caused for real."""
+    """ERR-1 to ERR-6, ERR-8, ERR-9, ERR-11 to ERR-13: status, type, code, param and text, each caused for real."""
     async with simulators("one") as (one,), simulators("gone") as (gone,):
         gone.end()
         url = f"{one.url}/v1"
@@ -100,6 +107,7 @@ async def test_every_row_in_both_envelopes(tmp_path: Path) -> None:
                 "closed": {"url": url, "keys": ["sk-insider"]},
                 "full": {"providers": [{"url": url}], "concurrency_limit": {"max_concurrent_requests": 0}},
                 "busy": {"url": url, "concurrency_limit": {"max_concurrent_requests": 0}},
+                "rare": {"url": url, "rate_limit": {"requests_per_second": 0.001}},
                 "empty": [],
                 "dead": {"url": gone.url},
                 "slow": {"url": url, "request_timeout_secs": 0.05},
@@ -114,6 +122,8 @@ async def test_every_row_in_both_envelopes(tmp_path: Path) -> None:
             await check_both(http, MISSING, asked("none"))
             await check_both(http, CONCURRENT, asked("full"))
             await check_both(http, CONCURRENT, asked("busy"))
+            assert (await http.post(CHAT, json=asked("rare"))).status_code == 200
+            await check_both(http, FAST, asked("rare"))
             await check_both(http, BAD_GATEWAY, asked("open"), x_simulate_refuse="true")
             await check_both(http, UNAVAILABLE, asked("empty"))
             await check_both(http, UNAVAILABLE, asked("dead"))

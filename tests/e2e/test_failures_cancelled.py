@@ -60,6 +60,7 @@ async def test_leaving_inside_a_stream_ends_it_at_once(world: Rig, *, by_reset: 
         await peer.send(posted("keyed", *fields, stream=True))
         await peer.receive_until(b"data: ")
         assert await in_flight(world) == {
+            'pointsman_key_in_flight{key="single"}': 1.0,
             'pointsman_pool_in_flight{pool="keyed"}': 1.0,
             'pointsman_provider_in_flight{pool="keyed",provider="steady"}': 1.0,
         }

@@ -251,7 +251,10 @@ async def test_response_headers_are_set(tmp_path: Path) -> None:
 
 
 async def test_upstream_headers_pass(tmp_path: Path) -> None:
-    """HDR-7, E01, E11: an answer's headers pass as they are, less hop-by-hop ones; its id is kept beside ours."""
+    """HDR-7, E01, E11: an answer's headers pass as they are, less hop-by-hop ones; its id is kept beside ours.
+
+    Its Retry-After is said again in the gateway's own words (RL-4).
+    """
     body = b"\x1f\x8bnot really gzip"
     raw = (
         b"HTTP/1.1 429 Whatever\r\ncontent-type: application/x-thing\r\ncontent-encoding: gzip\r\nretry-after: 7\r\n"
@@ -271,11 +274,12 @@ async def test_upstream_headers_pass(tmp_path: Path) -> None:
             assert passed == [
                 ("content-type", "application/x-thing"),
                 ("content-encoding", "gzip"),
-                ("retry-after", "7"),
                 ("x-ratelimit-remaining", "0"),
                 ("set-cookie", "a=1"),
                 ("set-cookie", "b=2"),
                 ("x-upstream-request-id", "req_up"),
+                ("retry-after", "7"),
+                ("retry-after-ms", "7000"),
                 ("x-request-id", own),
                 ("content-length", str(len(body))),
             ]

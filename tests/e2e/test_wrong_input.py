@@ -52,6 +52,16 @@ async def start(folder: Path, *options: str, text: str | None = json.dumps(GOOD)
     return Ended(ended.returncode, [line for line in lines if not line.startswith("{")])
 
 
+def _pool(**more: Any) -> str:
+    """A file with a pool of two, wrong in one place."""
+    providers = [{"name": name, "url": "http://h/v1"} | more.pop(name, {}) for name in "ab"]
+    return json.dumps({"targets": {"m": {"providers": providers, **more}, "n": []}})
+
+
+def _leading_to(**action: Any) -> list[dict[str, Any]]:
+    return [{"match_labels": {}, "action": action}]
+
+
 MISSPELT = {"url": "http://h/v1", "concurency_limit": {"max_concurrent_requests": 1}}
 FILES = (
     (None, "routes.json: ", "there is no such file; valid: the path of an existing file"),
@@ -64,6 +74,43 @@ FILES = (
         "a whole number from 0 (never chosen) to 4294967295",
     ),
     (json.dumps({"targets": {"m": MISSPELT}}), "routes.json: $.targets.m.concurency_limit: ", "`concurrency_limit`"),
+)
+FIRST = "providers[0]"
+POOLS: tuple[tuple[str, str, str], ...] = (
+    *(
+        (_pool(a={"rate_limit": {"requests_per_second": rate}}), f"{FIRST}.rate_limit.requests_per_second", "above 0")
+        for rate in (0, -1)
+    ),
+    *(
+        (_pool(rate_limit={"requests_per_second": rate}), "rate_limit.requests_per_second", "a number")
+        for rate in (float("nan"), float("inf"))
+    ),
+    (_pool(rate_limit={"requests_per_second": 1, "burst_size": 0}), "rate_limit.burst_size", "from 1"),
+    (_pool(fallback={"max_attempts": 0}), "fallback.max_attempts", "from 1"),
+    (_pool(fallback={"exhausted": "hide"}), "fallback.exhausted", '"relay" or "mask"'),
+    (_pool(a={"weight": 2**32}), f"{FIRST}.weight", "to 4294967295"),
+    (_pool(strategy="round_robin"), "strategy", '"weighted_random", "priority"'),
+    (_pool(routing_rules=_leading_to(type="allow")), "routing_rules[0].action.type", '"deny" or "redirect"'),
+    (_pool(routing_rules=_leading_to(type="redirect", target="m")), "routing_rules[0].action.target", "another alias"),
+    (_pool(routing_rules=_leading_to(type="redirect", target="x")), "routing_rules[0].action.target", "an alias"),
+    (_pool(circuit={"failures": 0}), "circuit.failures", "from 1"),
+    (_pool(circuit={"cooldown_secs": []}), "circuit.cooldown_secs", "at least one"),
+    (_pool(circuit={"when_all_open": "wait"}), "circuit.when_all_open", '"probe" or "refuse"'),
+    (_pool(timeouts={"idle_secs": 0}), "timeouts.idle_secs", "above 0"),
+    (_pool(timeouts={"connect_secs": 5, "total_secs": 1}), "timeouts.total_secs", "at least the times"),
+    (_pool(affinity={"header": "x session"}), "affinity.header", "an HTTP header name"),
+    (_pool(affinity={"max_load_percent": 99}), "affinity.max_load_percent", "from 100"),
+    (_pool(b={"priority": 1}), f"{FIRST}.priority", "for every provider or for none"),
+    (
+        _pool(a={"deployment": "gpu"}, b={"deployment": "gpu", "concurrency_limit": {"max_concurrent_requests": 1}}),
+        "providers[1].deployment",
+        "the same limits",
+    ),
+    (
+        _pool(a={"request_timeout_secs": 30, "timeouts": {"first_byte_secs": 20}}),
+        f"{FIRST}.timeouts.first_byte_secs",
+        "the same number in both",
+    ),
 )
 
 
@@ -79,6 +126,25 @@ async def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:
 
     async with trio.open_nursery() as nursery:
         for number, row in enumerate(FILES):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            nursery.start_soon(check, folder, *row)
+
+
+async def test_a_pool_that_means_nothing_is_one_line(tmp_path: Path) -> None:
+    """RULE-10, RL-2, DEF-29, DEF-48, HEALTH-6, SYNC-17: rejected when the file is read, with path and reason."""
+    few = trio.CapacityLimiter(4)
+
+    async def check(folder: Path, text: str, place: str, valid: str) -> None:
+        async with few:
+            ended = await start(folder, text=text)
+        assert (ended.code, len(ended.errors)) == (2, 1), ended.errors
+        assert ended.errors[0].startswith(f"pointsman: {folder}/routes.json: $.targets.m.{place}: ")
+        assert valid in ended.errors[0].partition("; valid: ")[2]
+        assert appended(folder) == 0
+
+    async with trio.open_nursery() as nursery:
+        for number, row in enumerate(POOLS):
             folder = tmp_path / str(number)
             folder.mkdir()
             nursery.start_soon(check, folder, *row)

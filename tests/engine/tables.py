@@ -14,17 +14,35 @@ from engine.snapshot import Action, Key, Limits, Manifest, Pool, Provider, Routi
 from projections import routing
 
 
-def provider(name: str, *, limit: int | None = None, **fields: Any) -> Provider:
-    return Provider(name, fields.pop("url", f"http://{name}.example/v1/"), limits=Limits(limit), **fields)
+def provider(
+    name: str, *, limit: int | None = None, rps: float | None = None, burst: int | None = None, **fields: Any
+) -> Provider:
+    limits = Limits(limit, rps, burst)
+    return Provider(name, fields.pop("url", f"http://{name}.example/v1/"), limits=limits, **fields)
 
 
-def pool(alias: str, *providers: Provider, limit: int | None = None, **fields: Any) -> Pool:
-    return Pool(alias, providers, limits=Limits(limit), **fields)
+def pool(
+    alias: str,
+    *providers: Provider,
+    limit: int | None = None,
+    rps: float | None = None,
+    burst: int | None = None,
+    **fields: Any,
+) -> Pool:
+    return Pool(alias, providers, limits=Limits(limit, rps, burst), **fields)
 
 
-def key(key_id: str, *, opens_all: bool = False, limit: int | None = None, **labels: str) -> Key:
+def key(
+    key_id: str,
+    *,
+    opens_all: bool = False,
+    limit: int | None = None,
+    rps: float | None = None,
+    burst: int | None = None,
+    **labels: str,
+) -> Key:
     """A key whose secret is `secret-<id>`."""
-    return Key(key_id, secret_of(key_id), opens_all, labels, Limits(limit))
+    return Key(key_id, secret_of(key_id), opens_all, labels, Limits(limit, rps, burst))
 
 
 def secret_of(key_id: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import attrs
 import pytest
 
 from engine.access import admit, digest, identify, is_open, not_found, opens, visible_aliases
@@ -129,11 +130,45 @@ def test_a_redirect_is_one_hop() -> None:
     assert admitted_to(a, pool("b", A, rules=(deny(),)), alias="a") == "b"
 
 
-def test_a_redirect_does_not_ask_the_targets_keys_again() -> None:
-    """RULE-7: the caller was checked where it asked."""
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        # what the target lists; then the outcome for: listed, global, other, unknown
+        (None, ("big", "big", "big", "big")),
+        ({"listed"}, ("big", "big", FORBIDDEN, FORBIDDEN)),
+        (set(), (FORBIDDEN, "big", FORBIDDEN, FORBIDDEN)),
+    ],
+)
+def test_a_redirect_leads_where_the_caller_may_go_itself(
+    keys: set[str] | None, expected: tuple[str | Reason, ...]
+) -> None:
+    """RULE-7, DEF-26: the target is asked too, open or not; a global key opens it as any pool."""
+    target = pool("big", A, keys=None if keys is None else frozenset(keys))
+    callers = (secret_of("listed"), secret_of("global"), secret_of("other"), UNKNOWN)
+    found = []
+    for presented in callers:
+        opening = [GLOBAL] if presented == secret_of("global") else []
+        chat = pool("chat", A, keys=None if not opening else frozenset(), rules=(redirect("big"),))
+        found.append(outcome(unchecked([chat, target], [LISTED, OTHER, *opening]), presented))
+    assert tuple(found) == expected
+
+
+def test_a_rule_may_open_its_target() -> None:
+    """RULE-7: then only where the caller asked counts; the target stays closed to those who ask for it."""
     target = pool("big", A, keys=frozenset())
-    assert admitted_to(pool("chat", A, keys=frozenset({"batch"}), rules=(redirect("big"),)), target) == "big"
-    assert admitted_to(pool("chat", A, keys=frozenset(), rules=(redirect("big"),)), target) is Reason.FORBIDDEN
+    opening = attrs.evolve(redirect("big"), opens_target=True)
+    chat = pool("chat", A, keys=frozenset({"batch"}), rules=(opening,))
+    assert admitted_to(chat, target) == "big"
+    assert admitted_to(chat, target, presented=secret_of("real")) is Reason.FORBIDDEN
+    assert admitted_to(chat, target, alias="big") is Reason.FORBIDDEN
+    assert admitted_to(attrs.evolve(chat, rules=(redirect("big"),)), target) is Reason.FORBIDDEN
+
+
+def test_a_target_that_is_closed_to_the_caller_does_not_tell_that_it_is_empty() -> None:
+    """ORDER-1: who may not go there learns no more than that."""
+    chat = pool("chat", A, rules=(redirect("big"),))
+    assert admitted_to(chat, pool("big", keys=frozenset())) is Reason.FORBIDDEN
+    assert admitted_to(chat, pool("big", keys=frozenset({"batch"}))) is Reason.UNAVAILABLE
 
 
 def test_a_redirect_to_nothing_is_not_served() -> None:

@@ -26,7 +26,21 @@ from engine.events import (
     RuleRemoved,
     SettingsChanged,
 )
-from engine.snapshot import Action, Backoff, Fallback, Limits, Manifest, Pool, RoutingSnapshot, Rule, Settings, Strategy
+from engine.snapshot import (
+    Action,
+    Affinity,
+    Backoff,
+    CircuitPolicy,
+    Fallback,
+    Limits,
+    Manifest,
+    Pool,
+    RoutingSnapshot,
+    Rule,
+    Settings,
+    Strategy,
+    Timeouts,
+)
 from projections.routing import empty
 from tests.engine.manifests import manifests
 from tests.engine.tables import deny, folded, key, manifest, plain, pool, provider, redirect, table
@@ -71,11 +85,31 @@ BROKEN: list[tuple[Manifest, Where, str]] = [
     (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, 0))]), (*CHAT, "requests_per_second"), "no rate"),
     (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, -3))]), (*CHAT, "requests_per_second"), "no rate"),
     (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, math.inf))]), (*CHAT, "requests_per_second"), "rate"),
+    (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, math.nan))]), (*CHAT, "requests_per_second"), "rate"),
+    (with_key(limits=Limits(None, math.nan)), ("keys", "k", "requests_per_second"), "no rate"),
+    (with_key(limits=Limits(None, 1, 0)), ("keys", "k", "burst"), "nothing through"),
+    (chat(circuit=CircuitPolicy(failures=0)), (*CHAT, "circuit", "failures"), "never happen"),
+    (chat(circuit=CircuitPolicy(open_on_status=(5, 600))), (*CHAT, "circuit", "open_on_status", 1), "no status"),
+    (chat(circuit=CircuitPolicy(cooldowns_s=())), (*CHAT, "circuit", "cooldowns_s"), "empty"),
+    (chat(circuit=CircuitPolicy(cooldowns_s=(1.0, 0.0))), (*CHAT, "circuit", "cooldowns_s", 1), "no waiting time"),
+    (chat(circuit=CircuitPolicy(cooldowns_s=(math.inf,))), (*CHAT, "circuit", "cooldowns_s", 0), "no waiting time"),
+    (chat(circuit=CircuitPolicy(cooldowns_s=(math.nan,))), (*CHAT, "circuit", "cooldowns_s", 0), "no waiting time"),
+    (chat(circuit=CircuitPolicy(max_retry_after_s=-1)), (*CHAT, "circuit", "max_retry_after_s"), "no time"),
+    (chat(circuit=CircuitPolicy(max_retry_after_s=math.inf)), (*CHAT, "circuit", "max_retry_after_s"), "no time"),
+    (chat(timeouts=Timeouts(connect_s=0)), (*CHAT, "timeouts", "connect_s"), "no waiting time"),
+    (chat(timeouts=Timeouts(idle_s=math.nan)), (*CHAT, "timeouts", "idle_s"), "no waiting time"),
+    (chat(timeouts=Timeouts(first_byte_s=3, total_s=2)), (*CHAT, "timeouts", "total_s"), "before a part of them"),
+    (chat(timeouts=Timeouts(connect_s=3, total_s=2)), (*CHAT, "timeouts", "total_s"), "before a part of them"),
+    (chat(affinity=Affinity("X-Session")), (*CHAT, "affinity", "header"), "names no header"),
+    (chat(affinity=Affinity("x session")), (*CHAT, "affinity", "header"), "names no header"),
+    (chat(affinity=Affinity("")), (*CHAT, "affinity", "header"), "names no header"),
+    (chat(affinity=Affinity(max_load_percent=99)), (*CHAT, "affinity", "max_load_percent"), "less than"),
     (manifest([attrs.evolve(pool("chat", A), limits=Limits(None, 1, 0))]), (*CHAT, "burst"), "nothing through"),
     (chat(fallback=Fallback(max_attempts=0)), (*CHAT, "fallback", "max_attempts"), "serve nobody"),
     (chat(fallback=Fallback(on_status=(5, 0))), (*CHAT, "fallback", "on_status", 1), "matches no status"),
     (chat(fallback=Fallback(on_status=(600,))), (*CHAT, "fallback", "on_status", 0), "matches no status"),
     (backoff(-1.0), (*CHAT, "fallback", "backoff", "initial_ms"), "out of range"),
+    (backoff(1.0, 1e308), (*CHAT, "fallback", "backoff", "max_ms"), "out of range"),
     (backoff(1.0, math.nan), (*CHAT, "fallback", "backoff", "max_ms"), "out of range"),
     (backoff(1.0, 2.0, 0.5), (*CHAT, "fallback", "backoff", "factor"), "out of range"),
     (backoff(1.0, 2.0, 2.0, "some"), (*CHAT, "fallback", "backoff", "jitter"), "unknown"),
@@ -93,8 +127,29 @@ BROKEN: list[tuple[Manifest, Where, str]] = [
     (served_by(auth_header="x y"), (*FIRST, "auth_header"), "cannot carry"),
     (served_by(auth_header="Host"), (*FIRST, "auth_header"), "cannot carry"),
     (served_by(auth_prefix="a\n"), (*FIRST, "auth_prefix"), "control"),
-    (served_by(header_timeout_s=0), (*FIRST, "header_timeout_s"), "no waiting time"),
-    (served_by(header_timeout_s=math.inf), (*FIRST, "header_timeout_s"), "no waiting time"),
+    (served_by(timeouts=Timeouts(first_byte_s=0)), (*FIRST, "timeouts", "first_byte_s"), "no waiting time"),
+    (served_by(timeouts=Timeouts(total_s=math.inf)), (*FIRST, "timeouts", "total_s"), "no waiting time"),
+    (served_by(cost=-0.5), (*FIRST, "cost"), "no cost"),
+    (served_by(cost=math.nan), (*FIRST, "cost"), "no cost"),
+    (served_by(cost=1e308), (*FIRST, "cost"), "no cost"),
+    (served_by(timeouts=Timeouts(idle_s=1e308)), (*FIRST, "timeouts", "idle_s"), "no waiting time"),
+    (served_by(priority=-1), (*FIRST, "priority"), "out of range"),
+    (served_by(priority=2**32), (*FIRST, "priority"), "out of range"),
+    (served_by(deployment=""), (*FIRST, "deployment"), "no name"),
+    (served_by(deployment="a\n"), (*FIRST, "deployment"), "no name"),
+    (manifest([pool("chat", A, attrs.evolve(B, priority=1))]), (*FIRST, "priority"), "provider 'b' of this pool has"),
+    (
+        manifest(
+            [pool("one", provider("x", deployment="gpu")), pool("chat", provider("y", limit=1, deployment="gpu"))]
+        ),
+        (*FIRST, "deployment"),
+        "provider 'y' of pool 'chat' gives 'gpu' other limits than provider 'x' of pool 'one' does",
+    ),
+    (
+        manifest([pool("chat", *(provider(name, limit=place, deployment="d") for place, name in enumerate("ab")))]),
+        (*CHAT, "providers", 1, "deployment"),
+        "other limits",
+    ),
     (served_by(limits=Limits(-1)), (*FIRST, "max_concurrent"), "negative"),
     (served_by(response_headers={"te": "1"}), (*FIRST, "response_headers", "te"), "cannot be set"),
     (chat(rules=(deny(), redirect("chat"))), (*CHAT, "rules", 1, "target"), "its own alias"),
@@ -105,7 +160,9 @@ BROKEN: list[tuple[Manifest, Where, str]] = [
 
 @pytest.mark.parametrize(("wished", "where", "what"), BROKEN)
 def test_each_fault_is_found_where_it_is(wished: Manifest, where: Where, what: str) -> None:
-    """RULE-10, DEF-29, DEF-31, DEF-48, CL-7, CFG-12: one problem, its path, what is wrong and what is valid."""
+    """RULE-10, DEF-29, DEF-31, DEF-48, DEF-81, CL-7, CFG-12, SYNC-17: one problem, its path, what is wrong and what
+    is valid.
+    """
     (problem,) = problems_of(wished)
     assert problem.where == where
     assert what in problem.what
@@ -113,12 +170,17 @@ def test_each_fault_is_found_where_it_is(wished: Manifest, where: Where, what: s
 
 
 def test_the_edges_are_valid() -> None:
-    """CL-7, DEF-9: a limit of 0 closes, fractional rates count, the heaviest weight and a drained one are allowed."""
+    """CL-7, DEF-9: a limit of 0 closes, fractional rates count, the heaviest weight and a drained one are allowed; a
+    timeout may be as long as the whole, and one deployment may stand in several pools, and twice in one.
+    """
     limits = Limits(0, 0.5, 1)
+    shared = [provider(name, limit=1, deployment="gpu", priority=2**32 - 1) for name in "xy"]
     wished = manifest(
         [
             pool("x" * 256, attrs.evolve(A, weight=2**32 - 1, limits=limits), attrs.evolve(B, weight=0)),
             pool("e", keys=frozenset()),
+            pool("f", *shared, timeouts=Timeouts(2.0, 2.0, 9.0, 2.0), affinity=Affinity("x-s", 100)),
+            pool("g", shared[0], circuit=CircuitPolicy(failures=1, cooldowns_s=(0.1,), max_retry_after_s=0)),
         ],
         [attrs.evolve(key("k"), limits=limits)],
         settings=Settings(max_idle_per_host=0, idle_timeout_s=0),
@@ -201,6 +263,7 @@ def changed(alias: str, **fields: Any) -> ApplyManifest:
 
 
 HEAVY = attrs.evolve(B, weight=7)
+OPENING = attrs.evolve(redirect("mini", purpose="batch"), opens_target=True)
 
 
 @pytest.mark.parametrize(
@@ -210,12 +273,18 @@ HEAVY = attrs.evolve(B, weight=7)
         (ApplyManifest(attrs.evolve(WIDE, keys={"k": key("k")})), [KeyRemoved]),
         (ApplyManifest(attrs.evolve(WIDE, keys={"k": key("k", tier="x"), "l": key("l")})), [KeyDefined]),
         (changed("chat", strategy=Strategy.PRIORITY), [PoolDefined]),
+        (changed("chat", circuit=CircuitPolicy(enabled=False)), [PoolDefined]),
+        (changed("chat", timeouts=Timeouts(idle_s=1.0)), [PoolDefined]),
+        (changed("chat", affinity=Affinity("x-session")), [PoolDefined]),
+        (changed("chat", fallback=Fallback(on_maybe_executed=False)), [PoolDefined]),
         (changed("chat", providers=(A, HEAVY, C)), [ProviderDefined]),
+        (changed("chat", providers=(A, attrs.evolve(B, deployment="gpu"), C)), [ProviderDefined]),
         (changed("chat", providers=(A, B, C, D)), [ProviderDefined]),
         (changed("chat", providers=(A, C)), [ProviderRemoved]),
         (changed("chat", providers=(A, C, B)), [ProviderDefined] * 2),
         (changed("chat", rules=(deny(tier="free"),)), [RuleRemoved]),
         (changed("chat", rules=()), [RuleRemoved] * 2),
+        (changed("chat", rules=(deny(tier="free"), OPENING)), [RuleDefined]),
         (changed("chat", rules=(deny(tier="x"), redirect("mini", purpose="batch"))), [RuleDefined]),
         (DefinePool(pool("new", A)), [PoolDefined, ProviderDefined]),
         (DefinePool(WIDE.pools["chat"]), []),

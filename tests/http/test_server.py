@@ -14,7 +14,7 @@ from adapters.http.problems import status_of
 from adapters.http.server import Deadlines, Server, address_of, listen
 from adapters.poller import Poller
 from adapters.settings import Address
-from engine.errors import StartFailed
+from engine.errors import Refused, StartFailed
 from tests.e2e.sockets import Broken, Peer, connect
 
 QUICK = Deadlines(idle_s=0.15, reading_s=0.15, check_s=0.02)
@@ -33,7 +33,7 @@ class Application:
     async def __call__(self, incoming: Incoming) -> Response:
         self.seen.append(incoming)
         if incoming.refusal is not None:
-            return Response(status_of(incoming.refusal), ())
+            return Response(status_of(Refused(incoming.refusal)), ())
         self.running += 1
         try:
             await self.going_on.wait()

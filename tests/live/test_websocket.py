@@ -20,11 +20,14 @@ from adapters.live.websocket import serve_live
 from adapters.poller import Poller
 from adapters.settings import Address
 from engine.names import Position
+from engine.pool.meter import Meters
 from engine.pool.view import PoolView
+from engine.runtime.journal import Journal
 from engine.runtime.pool_actor import PoolActor
 from engine.snapshot import Pool, Provider
 from projections.live import LiveView
 
+CLOSED = {"phase": "closed", "failures": 0, "reopens_in_s": None}
 _UPGRADE = (
     b"GET /live HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -35,7 +38,7 @@ class Chat:
     """One real pool actor, and the position it runs."""
 
     def __init__(self) -> None:
-        self.actor = PoolActor("chat", seed=1, clock=clock.monotonic_ns)
+        self.actor = PoolActor("chat", seed=1, clock=clock.monotonic_ns, meters=Meters(), journal=Journal())
         self.position = 0
 
     def define(self, weight: int) -> None:
@@ -92,8 +95,12 @@ async def test_a_snapshot_comes_first_and_then_dense_deltas(
         assert first["pools"]["chat"] == {
             "alias": "chat", "position": 1, "strategy": "weighted_random", "active": 0, "limit": None,
             "fallback": False, "rules": 0, "keys": 1,
+            "rate": None, "waiting": 0, "retries": 0, "budgets_exhausted": 0,
             "providers": [
-                {"name": "a", "url": "http://a.example/", "weight": 1, "active": 0, "limit": None, "draining": False}
+                {
+                    "name": "a", "url": "http://a.example/", "weight": 1, "active": 0, "limit": None, "rate": None,
+                    "circuit": CLOSED, "credential": CLOSED, "latency_ms": None, "deployment": None, "draining": False,
+                }
             ],
         }  # fmt: skip
         await chat.actor.acquire(1)

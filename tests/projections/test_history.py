@@ -61,11 +61,76 @@ def told(*events: Event) -> str:
             (CHAT, PoolDefined("chat", "priority", ("b", "c"), fallback_enabled=True, fallback_on_status=(50,))),
             "pool chat: strategy weighted_random → priority, keys +c -a, fallback statuses [429, 5xx] → [50x]",
         ),
+        (
+            (PoolDefined("chat", "cost", None, circuit_enabled=False, fallback_on_timeout=False),),
+            "pool chat was created: cost, no key list, fallback on timeout off, circuits off",
+        ),
+        (
+            (
+                PoolDefined(
+                    "chat",
+                    "consistent_hash",
+                    None,
+                    fallback_on_embedded_error=False,
+                    fallback_exhausted="mask",
+                    circuit_failures=5,
+                    circuit_open_on_status=(401, 5),
+                    circuit_cooldowns_s=(30.0, 120.5),
+                    circuit_max_retry_after_s=0.0,
+                    circuit_when_all_open="refuse",
+                    connect_timeout_s=1.5,
+                    first_byte_timeout_s=30.0,
+                    idle_timeout_s=60.0,
+                    total_timeout_s=90.0,
+                    affinity_header="x-session-id",
+                    affinity_max_load_percent=150,
+                ),
+            ),
+            (
+                "pool chat was created: consistent_hash, no key list, fallback on embedded error off, "
+                "when exhausted mask, circuits open after failures 5, circuits open at once on [401, 5xx], "
+                "cooldown seconds [30, 120.5], longest retry-after seconds 0, with all circuits open refuse, "
+                "connect seconds 1.5, first byte seconds 30, idle seconds 60, total seconds 90, "
+                "affinity header x-session-id, affinity load percent 150"
+            ),
+        ),
+        (
+            (
+                CHAT,
+                PoolDefined(
+                    "chat",
+                    "weighted_random",
+                    ("a", "b"),
+                    fallback_enabled=True,
+                    fallback_on_status=(429, 5),
+                    fallback_on_embedded_error=True,
+                    circuit_enabled=False,
+                    circuit_cooldowns_s=(60.0,),
+                    total_timeout_s=90.0,
+                ),
+            ),
+            (
+                "pool chat: fallback on embedded error none → on, circuits on → off, "
+                "cooldown seconds [60, 300, 900] → [60], total seconds none → 90"
+            ),
+        ),
         ((CHAT, PROVIDER, PoolRemoved("chat")), "pool chat was removed, 1 provider(s) and 0 rule(s) with it"),
         ((PoolRemoved("chat"),), "pool chat was not there; nothing changed"),
         (
             (CHAT, PROVIDER),
             "provider one of pool chat was created: http://one.example/, weight 1, credential env:KEY, limit 0",
+        ),
+        (
+            (
+                CHAT,
+                ProviderDefined(
+                    "chat", "one", 0, "http://one/", deployment="gpu", priority=1, cost=0.5, header_timeout_s=30.0
+                ),
+            ),
+            (
+                "provider one of pool chat was created: http://one/, weight 1, deployment gpu, priority 1, cost 0.5, "
+                "first byte seconds 30"
+            ),
         ),
         (
             (CHAT, PROVIDER, ProviderDefined("chat", "one", 0, "http://one.example/", None, "env:KEY", weight=5)),
@@ -95,6 +160,21 @@ def told(*events: Event) -> str:
             (CHAT, RuleDefined("chat", 0, {"tier": "free"}, "deny"), RuleDefined("chat", 0, {}, "deny")),
             "rule 0 of pool chat: deny callers with tier=free → deny all callers with a key",
         ),
+        (
+            (
+                CHAT,
+                RuleDefined("chat", 0, {}, "redirect", "small"),
+                RuleDefined("chat", 0, {}, "redirect", "small", True),
+            ),
+            (
+                "rule 0 of pool chat: redirect all callers with a key to small → "
+                "redirect all callers with a key to small, which opens it"
+            ),
+        ),
+        (
+            (CHAT, RuleDefined("chat", 0, {"tier": "free"}, "throttle")),
+            "rule 0 of pool chat was created: deny, for throttle is unknown here, callers with tier=free",
+        ),
         ((CHAT, RuleDefined("chat", 0, {}, "deny"), RuleRemoved("chat", 0)), "rule 0 of pool chat was removed"),
         ((CHAT, RuleRemoved("chat", 3)), "rule 3 of pool chat was not there; nothing changed"),
     ],
@@ -121,11 +201,24 @@ events: st.SearchStrategy[Event] = st.one_of(
         fallback_enabled=flags,
         fallback_on_status=st.lists(st.integers(-5, 700), max_size=2).map(tuple),
         backoff_initial_ms=st.none() | st.floats(),
+        circuit_enabled=flags,
+        circuit_open_on_status=st.lists(st.integers(-5, 700), max_size=2).map(tuple),
+        circuit_cooldowns_s=st.lists(st.floats(), max_size=2).map(tuple),
+        affinity_header=st.none() | names,
+        total_timeout_s=st.none() | st.floats(),
     ),
     st.builds(PoolRemoved, names),
     st.builds(ProviderDefined, names, names, st.integers(-2, 3), names, response_headers=labels),
     st.builds(ProviderRemoved, names, names),
-    st.builds(RuleDefined, names, st.integers(0, 3), labels, st.sampled_from(["deny", "redirect"]), st.none() | names),
+    st.builds(
+        RuleDefined,
+        names,
+        st.integers(0, 3),
+        labels,
+        st.sampled_from(["deny", "redirect", "a\n"]),
+        st.none() | names,
+        flags,
+    ),
     st.builds(RuleRemoved, names, st.integers(0, 3)),
 )
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pool.view import PoolView, ProviderView
+from engine.pool.view import CircuitView, PoolView, ProviderView, RateView
 from projections.live import Delta, LiveView, Snapshot, apply
 
 
@@ -93,7 +93,11 @@ def test_nothing_in_the_live_view_can_hold_a_secret() -> None:
     """WS-2: credentials, digests, labels and headers have no field; whoever adds one comes past here."""
     assert {field.name for field in attrs.fields(PoolView)} == {
         "alias", "position", "strategy", "active", "limit", "fallback", "rules", "keys", "providers",
+        "rate", "waiting", "retries", "budgets_exhausted",
     }  # fmt: skip
     assert {field.name for field in attrs.fields(ProviderView)} == {
-        "name", "url", "weight", "active", "limit", "draining",
+        "name", "url", "weight", "active", "limit", "rate", "circuit", "credential", "latency_ms", "deployment",
+        "draining",
     }  # fmt: skip
+    assert {field.name for field in attrs.fields(CircuitView)} == {"phase", "failures", "reopens_in_s"}
+    assert {field.name for field in attrs.fields(RateView)} == {"burst", "remaining"}

@@ -19,7 +19,7 @@ from engine.events import (
     RuleRemoved,
     stream_of,
 )
-from engine.snapshot import Key, Pool, RoutingSnapshot, Settings
+from engine.snapshot import Action, AllOpen, Exhausted, Key, Pool, RoutingSnapshot, Rule, Settings, Strategy
 from projections.routing import apply, empty, touches
 from tests.engine.manifests import ALIASES, KEY_IDS, NAMES, SETTINGS, keys, manifests, providers
 from tests.engine.tables import deny, folded, key, plain, pool, provider, recorded, redirect, secret_of
@@ -249,3 +249,33 @@ def test_what_is_stated_is_read_back() -> None:
     )
     assert dict(snapshot.pools) == {"chat": whole}
     assert dict(snapshot.keys) == {"k": whole_key}
+
+
+@settings(max_examples=200, deadline=None)
+@given(SOME_POOLS)
+def test_every_field_that_a_table_can_have_is_read_back(whole: Pool) -> None:
+    """DELTA-7, `engine/definitions.py`: circuits, timeouts, affinity and all the others, whatever their values."""
+    events: list[Event] = [define_pool(whole)]
+    events += [define_provider(whole.alias, rank, one) for rank, one in enumerate(whole.providers)]
+    events += [define_rule(whole.alias, rank, one) for rank, one in enumerate(whole.rules)]
+    assert folded(empty(), events).pools[whole.alias] == whole
+
+
+def test_an_action_from_a_newer_version_denies() -> None:
+    """RULE-10, DEF-4: a rule this version does not understand is not skipped, and the fold does not stop."""
+    stored = RuleDefined("chat", 0, {"purpose": "batch"}, "throttle", "mini", opens_target=True)
+    rules = folded(empty(), [define_pool(pool("chat")), stored, define_rule("chat", 1, deny())]).pools["chat"].rules
+    assert rules == (Rule({"purpose": "batch"}, Action.DENY, "mini", opens_target=True), deny())
+
+
+def test_other_words_from_a_newer_version_have_their_default() -> None:
+    """House style: a projection never refuses."""
+    stored = attrs.evolve(
+        define_pool(pool("chat")),
+        strategy="tides",
+        circuit_when_all_open="wait",
+        fallback_exhausted="hide",
+    )
+    read = folded(empty(), [stored]).pools["chat"]
+    assert (read.strategy, read.circuit.when_all_open) == (Strategy.WEIGHTED_RANDOM, AllOpen.PROBE)
+    assert read.fallback.exhausted is Exhausted.RELAY

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.codec import EVENTS, KINDS, Encoded, EventCodec, Kind, UnreadableEvent
-from engine.events import Event, KeyDefined, KeyRemoved, PoolDefined, ProviderDefined, SettingsChanged
+from engine.events import Event, KeyDefined, KeyRemoved, PoolDefined, ProviderDefined, RuleDefined, SettingsChanged
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -53,6 +53,48 @@ def test_the_golden_lines_name_every_field() -> None:
         if line.schema == kind.schema:
             written = msgspec.json.decode(line.payload, type=dict[str, Any])
             assert list(written) == sorted(field.name for field in attrs.fields(kind.event))
+
+
+def in_schema(type_name: str, schema: int) -> list[Event]:
+    """The golden events of one schema, as they are read now."""
+    return [
+        EVENTS.decode(line.type, line.schema, bytes(line.payload).decode())
+        for line in LINES
+        if (line.type, line.schema) == (type_name, schema)
+    ]
+
+
+def test_a_pool_of_schema_1_does_what_it_did() -> None:
+    """HEALTH-6, FB-4, FB-5, FB-11: no circuits then, every failure tried again, a 2xx never looked into."""
+    for event in in_schema("pool.defined", 1):
+        assert isinstance(event, PoolDefined)
+        assert (event.circuit_enabled, event.fallback_on_embedded_error, event.fallback_exhausted) == (
+            (False, False, "relay")
+        )
+        assert event.fallback_on_connect_error
+        assert event.fallback_on_timeout
+        assert event.fallback_on_maybe_executed
+        named = ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s", "total_timeout_s", "affinity_header")
+        assert [getattr(event, name) for name in named] == [None] * 5
+
+
+def test_a_provider_of_schema_1_keeps_its_timeout() -> None:
+    """STREAM-5: and is a deployment of its own."""
+    first, second = in_schema("provider.defined", 1)
+    assert isinstance(first, ProviderDefined)
+    assert isinstance(second, ProviderDefined)
+    assert (first.header_timeout_s, second.header_timeout_s) == (45.0, None)
+    assert (first.deployment, first.priority, first.cost, first.total_timeout_s) == (None, None, 0.0, None)
+
+
+def test_a_redirect_of_schema_1_opens_its_target() -> None:
+    """RULE-7, DEF-26: the table of then is read as it was; the file in force is what closes it."""
+    rules = in_schema("rule.defined", 1)
+    assert all(isinstance(rule, RuleDefined) for rule in rules)
+    assert [(getattr(rule, "action", ""), getattr(rule, "opens_target", None)) for rule in rules] == [
+        ("redirect", True),
+        ("deny", False),
+    ]
 
 
 @given(st.builds(ProviderDefined, weight=st.integers(1, 9), requests_per_second=st.floats(0.01, 1e6)))

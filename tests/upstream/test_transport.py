@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import itertools
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from adapters import clock
 from adapters.poller import Poller
 from adapters.upstream.headers import RawHeaders
-from adapters.upstream.transport import PooledTransport, PoolLimits
+from adapters.upstream.transport import Body, PooledTransport, PoolLimits
 from tests.e2e.sockets import Behaviour, Peer, Place, answered, place, repeats, reset, says, stay
 
 
@@ -311,3 +312,55 @@ async def test_a_body_cut_without_a_farewell_is_broken(poller: Poller, near: Pla
             await response.aread()
         await response.aclose()
     assert transport.lent == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_reading_that_is_cancelled_loses_no_bytes(
+    poller: Poller, near: Place, certificate: Path, scheme: str
+) -> None:
+    """FB-11, FB-10: wherever the cancellation strikes, what had not been handed out comes with the next call."""
+    wanted = b"".join(b"%d," % number for number in range(3000))
+    behave: Behaviour = says(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", then=bit_by_bit(wanted))
+    transport = PooledTransport(poller=poller, clock=clock.monotonic_ns, tls=trusting(certificate))
+    interrupted, received = 0, b""
+    async with near.serving(over_tls(certificate, behave) if scheme == "https" else behave):
+        request = httpx.Request("GET", near.url.replace("http:", f"{scheme}:"))
+        response = await transport.handle_async_request(request)
+        assert isinstance(response.stream, Body)
+        for patience_s in itertools.cycle((0, 0.00002, 0.0001, 0.0005, 5)):
+            with trio.move_on_after(patience_s) as scope:
+                # As a caller does that keeps what it has read: nothing waits between the two.
+                piece = await response.stream.receive()
+                received += piece
+                if not piece:
+                    break
+            interrupted += scope.cancelled_caught
+        await response.aclose()
+        await transport.aclose()
+    assert received == wanted
+    assert interrupted > 100
+    assert transport.lent == 0
+
+
+def bit_by_bit(body: bytes) -> Behaviour:
+    """Send a chunked body a few bytes at a time, cut without regard to its framing."""
+    chunks = (body[start : start + 7] for start in range(0, len(body), 7))
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+    async def behave(peer: Peer) -> None:
+        for start in range(0, len(framed), 11):
+            await peer.send(framed[start : start + 11])
+
+    return behave
+
+
+async def test_the_connect_bound_is_httpxs(poller: Poller, near: Place) -> None:
+    """DEF-40: any client's `timeout` counts for TCP and TLS together; the other bounds are the caller's to keep."""
+    transport = PooledTransport(poller=poller, clock=clock.monotonic_ns)
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as http, near.serving(stay):
+        with (
+            trio.fail_after(30),
+            pytest.raises(httpx.ConnectTimeout, match=r"no connection to 127\.0\.0\.1:\d+ in 0\.05 s"),
+        ):
+            await http.get(near.url.replace("http:", "https:"), timeout=httpx.Timeout(60, connect=0.05))
+    assert (transport.lent, transport.idle) == (0, 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pool.draw import draw
+from engine.pool.draw import Dice, draw, mixed
 
 
 def test_it_is_splitmix64() -> None:
@@ -30,3 +30,18 @@ def test_draws_are_uniform(seed: int) -> None:
     assert all(abs(count - 1000) < 117 for count in counts.values())
     pairs = Counter((draw(seed, n, 2), draw(seed, n + 1, 2)) for n in range(4000))
     assert all(abs(count - 1000) < 117 for count in pairs.values())
+
+
+def test_dice_show_what_fell_since_the_last_time() -> None:
+    """LB-16: the first draw of a seed has the number 1; what was shown is not shown again."""
+    dice = Dice(5)
+    fallen = (dice(6), dice(100))
+    assert fallen == (draw(5, 1, 6), draw(5, 2, 100))
+    assert [dice.shown(), dice.shown()] == [fallen, ()]
+    assert (dice(6), dice.count) == (draw(5, 3, 6), 3)
+
+
+def test_mixing_tells_neighbours_apart() -> None:
+    """LB-16: 64 bits, the same for the same number, and a number beyond them counts for its lowest 64."""
+    assert len({mixed(number) for number in range(1000)}) == 1000
+    assert mixed(2**64 + 7) == mixed(7)

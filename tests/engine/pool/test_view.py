@@ -1,45 +1,100 @@
 """What observers see of a pool."""
 
+from typing import Any
+
 import attrs
 
-from engine.pool.view import PoolView, ProviderView, view
-from engine.snapshot import Fallback, Strategy
-from tests.engine.pool.conversation import Conversation
+from engine.pool.view import CircuitView, PoolView, ProviderView, RateView, view
+from engine.snapshot import Backoff, CircuitPolicy, Fallback, Strategy
+from tests.engine.pool.conversation import MS, Conversation, failed, took
 from tests.engine.tables import deny, pool, provider
+
+CLOSED = CircuitView("closed", 0, None)
+ON = Fallback(enabled=True, backoff=Backoff(100, jitter="none"), max_attempts=2)
+
+
+def seen(talk: Conversation) -> PoolView:
+    shown = view(talk.state, talk.at)
+    assert shown is not None
+    return shown
+
+
+def shown(name: str, **fields: Any) -> ProviderView:
+    """A provider with nothing to tell but its name."""
+    plain = ProviderView(name, f"http://{name}.example/v1/", 1, 0, None, None, CLOSED, CLOSED, None)
+    return attrs.evolve(plain, **fields)
 
 
 def test_a_view_tells_the_whole_pool() -> None:
-    """LB-15, WS-1: providers with weight, limit and active count, draining ones too, and the pool's own facts."""
-    a, b = provider("a", weight=3, limit=5), attrs.evolve(provider("b"), credential="env:SECRET")
-    talk = Conversation(pool("chat", a, b, strategy=Strategy.PRIORITY))
-    talk.acquire(1)
-    talk.reconfigure(
-        pool(
-            "chat",
-            b,
-            limit=9,
-            keys=frozenset({"k"}),
-            strategy=Strategy.PRIORITY,
-            fallback=Fallback(enabled=True),
-            rules=(deny(),),
-        )
+    """LB-15, WS-1: providers with weight, limits and active count, and the pool's own facts; no secret."""
+    a = provider("a", weight=3, limit=5, rps=2, burst=4, deployment="d", credential="env:SECRET")
+    definition = pool(
+        "chat",
+        a,
+        provider("b"),
+        limit=9,
+        rps=1,
+        burst=7,
+        keys=frozenset({"k"}),
+        strategy=Strategy.PRIORITY,
+        fallback=ON,
+        rules=(deny(),),
     )
+    talk = Conversation(definition)
+    talk.reconfigure(definition)
+    talk.acquire(1)
     talk.acquire(2)
-    talk.retry(1)
-    talk.retry(1)
-    seen = view(talk.state)
-    assert seen == PoolView(
+    talk.finish(2, outcome=took(250))
+    assert seen(talk) == PoolView(
         alias="chat",
         position=2,
         strategy="priority",
-        active=2,
+        active=1,
+        waiting=0,
         limit=9,
+        rate=RateView(7, 5),
         fallback=True,
         rules=1,
         keys=1,
-        providers=(ProviderView("b", "http://b.example/v1/", 1, 1, None),),
+        retries=0,
+        budgets_exhausted=0,
+        providers=(
+            shown("a", weight=3, active=1, limit=5, rate=RateView(4, 2), latency_ms=250.0, deployment="d"),
+            shown("b"),
+        ),
     )
-    assert "SECRET" not in repr(seen)
+    assert "SECRET" not in repr(seen(talk))
+
+
+def test_a_pause_is_seen_and_so_are_its_counters() -> None:
+    """FB-9, LB-14: in the pool, at no provider; the additional attempt is counted when it is made."""
+    talk = Conversation(pool("chat", provider("a"), fallback=ON, circuit=CircuitPolicy(enabled=False)))
+    talk.acquire(1)
+    talk.retry(1)
+    shown_now = seen(talk)
+    assert (shown_now.active, shown_now.waiting, shown_now.retries) == (1, 1, 0)
+    assert shown_now.providers[0].active == 0
+    talk.pass_s(0.1)
+    talk.tick()
+    shown_now = seen(talk)
+    assert (shown_now.active, shown_now.waiting, shown_now.retries) == (1, 0, 1)
+    assert shown_now.providers[0].active == 1
+
+
+def test_circuits_are_seen_with_their_time() -> None:
+    """HEALTH-6, WS-1: whole seconds, rounded up; half open when they are over; the credential's apart."""
+    talk = Conversation(pool("chat", provider("a", credential="env:KEY")))
+    for ticket in (1, 2):
+        talk.fails(ticket)
+    assert seen(talk).providers[0].circuit == CircuitView("closed", 2, None)
+    talk.fails(3)
+    talk.at = 500 * MS
+    assert seen(talk).providers[0].circuit == CircuitView("open", 3, 60)
+    talk.pass_s(60)
+    assert seen(talk).providers[0].circuit == CircuitView("half_open", 3, None)
+    talk.fails(4, failed(401))
+    provider_seen = seen(talk).providers[0]
+    assert (provider_seen.circuit.phase, provider_seen.credential) == ("half_open", CircuitView("open", 1, 60))
 
 
 def test_a_draining_provider_is_marked() -> None:
@@ -47,14 +102,10 @@ def test_a_draining_provider_is_marked() -> None:
     talk = Conversation(pool("chat", provider("a", weight=3, limit=5)))
     talk.acquire(1)
     talk.reconfigure(pool("chat"))
-    seen = view(talk.state)
-    assert seen is not None
-    assert seen.keys is None
-    assert seen.providers == (ProviderView("a", "http://a.example/v1/", 3, 1, 5, draining=True),)
+    assert seen(talk).keys is None
+    assert seen(talk).providers == (shown("a", weight=3, active=1, limit=5, draining=True),)
     talk.finish(1)
-    ended = view(talk.state)
-    assert ended is not None
-    assert ended.providers == ()
+    assert seen(talk).providers == ()
 
 
 def test_a_pool_that_is_gone_is_not_seen() -> None:
@@ -62,16 +113,16 @@ def test_a_pool_that_is_gone_is_not_seen() -> None:
     talk = Conversation(pool("chat", provider("a")))
     talk.acquire(1)
     talk.reconfigure(None)
-    assert view(talk.state) is None
-    assert view(Conversation().state) is None
+    assert view(talk.state, 0) is None
+    assert view(Conversation().state, 0) is None
 
 
 def test_a_view_is_a_value() -> None:
-    """WS-1: what was seen does not change under the observer."""
-    talk = Conversation(pool("chat", provider("a")))
-    before = view(talk.state)
-    changes = talk.state.changes
+    """WS-1: what was seen does not change under the observer, and seeing changes nothing."""
+    talk = Conversation(pool("chat", provider("a", rps=1, burst=5)))
+    before = seen(talk)
+    assert seen(talk) == before
     talk.acquire(1)
-    assert before is not None
     assert before.active == before.providers[0].active == 0
-    assert talk.state.changes > changes
+    assert before.providers[0].rate == RateView(5, 5)
+    assert seen(talk) != before

@@ -1,0 +1,205 @@
+"""What one request holds in the actors, and the best that its attempts have brought so far.
+
+Law: one ticket, one `finish`; whatever was asked of an actor is given back by it; a request that was refused before
+anything was sent has spent no token (ORDER-2).
+"""
+
+import attrs
+
+from engine.access import Admission, not_found
+from engine.caller import Entry
+from engine.errors import Failure, Reason, Refused, Scope
+from engine.fallback import tries_again_on_embedded, tries_again_on_failure, tries_again_on_status
+from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
+from engine.pool.messages import ABANDONED, UNSENT, Kind, Leased, Outcome, Refusal
+from engine.pool.messages import Refused as NotLeased
+from engine.ports import Clock, UpstreamAnswer
+from engine.runtime.answer import Answer, outcome_of
+from engine.runtime.caller_actor import CallerActor
+from engine.runtime.peek import Embedded, Empty
+from engine.runtime.pool_actor import PoolActor
+from engine.runtime.router import Router
+from engine.snapshot import Exhausted, Pool
+
+_REFUSALS = {
+    Refusal.POOL_RATE: (Reason.RATE_LIMIT, Scope.POOL),
+    Refusal.POOL_FULL: (Reason.CONCURRENCY_LIMIT, Scope.POOL),
+    Refusal.PROVIDER_RATE: (Reason.RATE_LIMIT, Scope.PROVIDER),
+    Refusal.PROVIDERS_FULL: (Reason.CONCURRENCY_LIMIT, Scope.PROVIDER),
+    Refusal.UPSTREAM_RATE: (Reason.RATE_LIMIT, Scope.UPSTREAM),
+    Refusal.CIRCUITS_OPEN: (Reason.UNAVAILABLE, None),
+    Refusal.NO_PROVIDERS: (Reason.UNAVAILABLE, None),
+}
+_FAILURES = {
+    Failure.CREDENTIAL: Reason.UNAVAILABLE,
+    Failure.CONNECT: Reason.UNAVAILABLE,
+    Failure.BROKEN: Reason.BAD_GATEWAY,
+    Failure.TIMEOUT: Reason.UPSTREAM_TIMEOUT,
+}
+_TOO_MANY = 429
+
+Result = UpstreamAnswer | Embedded | Empty | Failure
+"""What an attempt brought."""
+
+
+@attrs.define(eq=False)
+class _Kept:
+    lease: Leased
+    upstream: UpstreamAnswer
+    latency_ns: Nanoseconds
+    place: int
+    "Of its line among what was tried, which goes if it becomes the answer."
+
+
+@attrs.define(eq=False)
+class Attempts:
+    ticket: Ticket
+    _alias: Alias
+    _admission: Admission
+    _router: Router
+    _callers: CallerActor
+    _clock: Clock
+    position: Position
+    "Of the snapshot the request began with, or of the newer definition that gave the last lease."
+    attempts: int = 0
+    upstream_ns: Nanoseconds = 0
+    is_exhausted: bool = False
+    tried: list[str] = attrs.field(factory=list)
+    "What became of each attempt that is not the answer, for the log."
+    outcome: Outcome = ABANDONED
+    "Of the running attempt, for the case that the request ends with it."
+    _entered: bool = False
+    _actor: PoolActor | None = None
+    "Set with the question, which keeps it running until `finish`."
+    _kept: "_Kept | None" = None
+    "The last real answer."
+    _last: Refused | None = None
+    "What the last attempt is to the client where its answer cannot be relayed."
+
+    @property
+    def pool(self) -> Pool:
+        return self._admission.pool
+
+    @property
+    def key_id(self) -> KeyId | None:
+        key = self._admission.key
+        return key.key_id if key is not None else None
+
+    async def enter(self) -> None:
+        """Take the key's slot and token, where it has limits: they come before the pool's (ORDER-3). Raises Refused."""
+        key = self._admission.key
+        if key is None or (key.limits.max_concurrent is None and key.limits.requests_per_second is None):
+            return
+        self._entered = True
+        admitted = await self._callers.enter(self.ticket, key, self.position)
+        if admitted.entry is Entry.GRANTED:
+            return
+        self._entered = False
+        reason = Reason.RATE_LIMIT if admitted.entry is Entry.RATE else Reason.CONCURRENCY_LIMIT
+        wait_ns = self._until(admitted.retry_at)
+        raise Refused(reason, scope=Scope.KEY, retry_after_ns=wait_ns, quota=admitted.quota)
+
+    async def acquire(self, affinity: int | None) -> Leased:
+        """The first lease. Raises Refused."""
+        # An alias that went away between the snapshot and the actor is an alias that does not exist. It is looked up
+        # in the step that asks: an actor found before `enter` could have ended by now, and would never answer.
+        self._actor = self._router.actors.get(self.pool.alias)
+        if self._actor is None:
+            raise not_found(self._alias)
+        effect = await self._actor.acquire(self.ticket, affinity)
+        if isinstance(effect, Leased):
+            return self._leased(effect)
+        raise self._refusal(effect.refusal, effect)
+
+    async def retry(self) -> Leased | None:
+        """End the attempt that was kept last; the next lease, or None when nothing is left to try."""
+        if self._actor is None:
+            return None
+        effect = await self._actor.retry(self.ticket, self.outcome)
+        if isinstance(effect, Leased):
+            return self._leased(effect)
+        self.is_exhausted = True
+        if effect.because is Refusal.PROVIDER_RATE:
+            self._last = self._refusal(effect.because, effect)
+        return None
+
+    def may_retry(self, lease: Leased, result: Result) -> bool:
+        fallback = self.pool.fallback
+        match result:
+            case Failure():
+                return tries_again_on_failure(fallback, result)
+            case Embedded() | Empty():
+                return tries_again_on_embedded(fallback, result.status)
+            case _:
+                return tries_again_on_status(fallback, result.status, lease.provider)
+
+    async def keep(self, lease: Leased, result: Result, latency_ns: Nanoseconds) -> None:
+        """Take over what an attempt brought, in place of what the ones before did."""
+        name = lease.provider.name
+        match result:
+            case Failure():
+                self.outcome = outcome_of(result)
+                self._last = Refused(_FAILURES[result])
+            case Embedded() | Empty():
+                self.outcome = outcome_of(result.status)
+                self.tried.append(f"{name}: {_described(result)}")
+                self._last = _embedded(result)
+            case _:
+                if lease.is_probe and result.status < 400 and self._actor is not None:
+                    self._actor.answered(self.ticket)
+                self.outcome = outcome_of(result.status, result.retry_after_ns, latency_ns)
+                self._last = Refused(Reason.BAD_GATEWAY)
+                replaced, self._kept = self._kept, _Kept(lease, result, latency_ns, len(self.tried))
+                self.tried.append(f"{name}: status {result.status}")
+                if replaced is not None:
+                    await replaced.upstream.aclose()
+
+    def answer(self) -> Answer:
+        """The last real answer. Raises Refused where there was none, or where a pool masks its failures."""
+        masked = self.is_exhausted and self.pool.fallback.exhausted is Exhausted.MASK
+        kept = self._kept
+        if kept is not None and not masked:
+            del self.tried[kept.place]
+            return Answer(self, kept.lease, kept.upstream, latency_ns=kept.latency_ns, clock=self._clock)
+        last = self._last or Refused(Reason.INTERNAL)
+        raise attrs.evolve(last, tried=tuple(self.tried), is_exhausted=self.is_exhausted)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Give everything back. Never waits."""
+        if self._actor is not None:
+            self._actor.finish(self.ticket, outcome)
+        if self._entered:
+            spent = self.attempts > 1 or (self.attempts == 1 and outcome.kind is not Kind.UNSENT)
+            self._callers.leave(self.ticket, spent=spent)
+
+    async def drop(self) -> None:
+        """The request ends without the answer that was kept."""
+        if self._kept is not None:
+            await self._kept.upstream.aclose()
+
+    def _leased(self, lease: Leased) -> Leased:
+        self.outcome = UNSENT
+        self.attempts = lease.attempt
+        self.position = max(self.position, lease.position)
+        return lease
+
+    def _refusal(self, refusal: Refusal, effect: NotLeased) -> Refused:
+        if refusal not in _REFUSALS:
+            return not_found(self._alias)
+        reason, scope = _REFUSALS[refusal]
+        wait_ns = self._until(effect.retry_at)
+        return Refused(reason, scope=scope, retry_after_ns=wait_ns, quota=effect.quota)
+
+    def _until(self, at: Nanoseconds | None) -> Nanoseconds | None:
+        return None if at is None else max(0, at - self._clock())
+
+
+def _embedded(result: Embedded | Empty) -> Refused:
+    """FB-12, FB-13: a client's fault keeps its status; the rest is the provider's."""
+    if isinstance(result, Empty) or result.status == _TOO_MANY or result.status >= 500:
+        return Refused(Reason.UNAVAILABLE)
+    return Refused(Reason.UPSTREAM_REJECTED, status=result.status)
+
+
+def _described(result: Embedded | Empty) -> str:
+    return "an answer without content" if isinstance(result, Empty) else f"error {result.status} in a 2xx"

@@ -1,0 +1,142 @@
+"""A decision in words: for each provider, why it was chosen or why not.
+
+Law: a pure reading of what was recorded; times are told as they were then, relative to the decision.
+"""
+
+from typing import TypeAlias
+
+import attrs
+
+from engine.caller import Admitted, Enter, Leave
+from engine.names import Nanoseconds
+from engine.pool.decision import Candidate, Decision, Verdict
+from engine.pool.messages import Acquire, Effect, Finish, Leased, Outcome, Retry
+from engine.runtime.journal import Entry
+from engine.snapshot import Strategy
+
+_MS, _MICRO = 10**6, 10**6
+
+
+@attrs.frozen
+class Considered:
+    provider: str
+    weight: int
+    active: int
+    result: str
+
+
+@attrs.frozen
+class Step:
+    """One question or notice of a request, and the answer."""
+
+    seq: int
+    ms: float
+    "Since the request's first step."
+    what: str
+    position: int | None = None
+    "Of the definition that decided."
+    strategy: str | None = None
+    draws: tuple[int, ...] = ()
+    candidates: tuple[Considered, ...] = ()
+
+
+_Answer: TypeAlias = Effect | Admitted
+
+
+def steps(entries: tuple[Entry, ...], ticket: int) -> tuple[Step, ...]:
+    """What a request's entries say, in order."""
+    start = _at(entries[0])
+    return tuple(_step(entry, ticket, start) for entry in entries)
+
+
+def why(decision: Decision, candidate: Candidate) -> str:
+    """What became of one provider in a decision."""
+    if candidate.is_chosen:
+        is_early = candidate.verdict is not Verdict.ADMISSIBLE
+        drawn = f", drawn from {', '.join(decision.tied)}" if candidate.is_tied else ""
+        return "chosen as a probe before its time, as every circuit is open" if is_early else f"chosen{drawn}"
+    if candidate.verdict is not Verdict.ADMISSIBLE:
+        wait, causes = _span(candidate.number - decision.at), _causes(decision, candidate)
+        return _BARRED[candidate.verdict].format(number=candidate.number, wait=wait, causes=causes)
+    if candidate.is_tied and decision.strategy is not Strategy.LEAST_LATENCY:
+        return "lost the draw"
+    if decision.strategy is Strategy.LEAST_LATENCY and not candidate.is_tied:
+        return "not drawn"
+    score = candidate.number / _MICRO if decision.strategy is Strategy.COST else candidate.number
+    load = f"{candidate.active} active at weight {candidate.weight}"
+    return _OUTDONE[decision.strategy].format(score=score, load=load, span=_span(candidate.number))
+
+
+_BARRED = {
+    Verdict.DRAINED: "drained: its weight is 0",
+    Verdict.TRIED: "excluded by attempt {number}",
+    Verdict.OPEN: "circuit open for another {wait}, since {causes}",
+    Verdict.CREDENTIAL: "credential refused, for another {wait}, since {causes}",
+    Verdict.PROBING: "half-open, and request {number} is its probe",
+    Verdict.FULL: "concurrency: its limit of {number} is reached",
+    Verdict.NO_TOKEN: "rate: next token in {wait}",
+}
+_OUTDONE = {
+    Strategy.WEIGHTED_RANDOM: "higher score: {load}",
+    Strategy.PRIORITY: "behind in order, or busier there: priority {score}, {load}",
+    Strategy.COST: "dearer, or busier at the price: cost {score:g}, {load}",
+    Strategy.LEAST_LATENCY: "slower for its load: {span}, {load}",
+    Strategy.CONSISTENT_HASH: "farther on the ring, or over its share: {load}",
+}
+
+
+def _step(entry: Entry, ticket: int, start: Nanoseconds) -> Step:
+    answer = next((one for one in entry.answers if one.ticket == ticket), None)
+    what = ", ".join(part for part in (_asked(entry, ticket), _answered(answer)) if part)
+    decision = None if answer is None or isinstance(answer, Admitted) else answer.decision
+    ms = (_at(entry) - start) / _MS
+    if decision is None:
+        return Step(entry.seq, ms, what)
+    considered = tuple(Considered(one.name, one.weight, one.active, why(decision, one)) for one in decision.candidates)
+    return Step(entry.seq, ms, what, decision.position, decision.strategy.value, decision.draws, considered)
+
+
+def _asked(entry: Entry, ticket: int) -> str:
+    message = entry.input
+    if getattr(message, "ticket", None) != ticket:
+        return "its backoff is over"
+    match message:
+        case Enter():
+            what = f"key {message.key_id} enters"
+        case Leave():
+            what = "the key's request is over" if message.spent else "the key's token comes back"
+        case Acquire():
+            what = "asks for a provider"
+        case Retry():
+            what = f"asks for another provider after {_outcome(message.outcome)}"
+        case Finish():
+            what = f"is over: {_outcome(message.outcome)}"
+        case _:
+            what = "the probe has a good head"
+    return what
+
+
+def _answered(answer: _Answer | None) -> str:
+    if answer is None:
+        return ""
+    if isinstance(answer, Leased):
+        return f"gets {answer.provider.name}, attempt {answer.attempt}{' (a probe)' if answer.is_probe else ''}"
+    return answer.entry.value if isinstance(answer, Admitted) else f"refused: {answer.refusal.value}"
+
+
+def _outcome(outcome: Outcome) -> str:
+    what = f"status {outcome.status}" if outcome.status is not None else outcome.kind.value
+    return outcome.failure.value if outcome.failure is not None else what
+
+
+def _causes(decision: Decision, candidate: Candidate) -> str:
+    causes = next((causes for name, causes in decision.causes if name == candidate.name), ())
+    return ", ".join(f"{one.what} in request {one.ticket} {_span(decision.at - one.at)} before" for one in causes)
+
+
+def _span(span_ns: Nanoseconds) -> str:
+    return f"{span_ns / _MS:.0f} ms" if span_ns < 10_000 * _MS else f"{span_ns / _MS / 1000:.0f} s"
+
+
+def _at(entry: Entry) -> Nanoseconds:
+    return getattr(entry.input, "at", 0)

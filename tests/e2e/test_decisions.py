@@ -1,0 +1,85 @@
+"""Asking a running gateway why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.running import Gateway, client, gateway, simulators
+
+BODY = {"model": "chat", "messages": [{"role": "user", "content": "a prompt that is nobody's business"}]}
+
+
+async def post(running: Gateway, key: str = "sk-team") -> Any:
+    async with client() as http:
+        headers = {"authorization": f"Bearer {key}"}
+        return await http.post(f"{running.data}/v1/chat/completions", json=BODY, headers=headers)
+
+
+async def ask(running: Gateway, number: str, token: str | None = None) -> Any:
+    async with client() as http:
+        headers = {"authorization": f"Bearer {token or running.token}"}
+        return await http.get(f"{running.control}/decisions/{number}", headers=headers)
+
+
+def document(*urls: str) -> dict[str, Any]:
+    providers = [
+        {"name": name, "url": f"{url}/v1", "onwards_key": "sk-up"} for name, url in zip("ab", urls, strict=True)
+    ]
+    team = {"key": "sk-team", "rate_limit": {"requests_per_second": 0.01, "burst_size": 1}}
+    fallback = {"enabled": True, "on_status": [5], "backoff": {"initial_ms": 1}}
+    chat = {"keys": ["team"], "strategy": "priority", "fallback": fallback, "providers": providers}
+    return {"auth": {"key_definitions": {"team": team}}, "targets": {"chat": chat}}
+
+
+async def test_a_request_can_be_explained_and_comes_out_again(tmp_path: Path) -> None:
+    """LB-15: each candidate with its reason, each attempt's outcome, recomputed; no secret in it."""
+    async with simulators("a", "b") as (a, b), gateway(tmp_path, document(a.url, b.url)) as running:
+        await a.change(error_status=503, error_rate=1)
+        answer = await post(running)
+        assert (answer.status_code, answer.headers["x-pointsman-provider"]) == (200, "b")
+        await running.at_rest()
+        told = await ask(running, answer.headers["x-pointsman-decision"])
+        assert told.status_code == 200
+        story = told.json()
+        assert (story["pool"], story["recomputed"], story["difference"]) == ("chat", True, None)
+        *steps, pools, keys = [step["what"] for step in story["steps"]]
+        assert steps == [
+            "key team enters, granted",
+            "asks for a provider, gets a, attempt 1",
+            "asks for another provider after status 503",
+            "its backoff is over, gets b, attempt 2",
+        ]
+        # Two actors, told at once: which of them runs first is chance.
+        assert {pools, keys} == {"is over: status 200", "the key's request is over"}
+        assert [(one["provider"], one["result"]) for one in story["steps"][3]["candidates"]] == [
+            ("a", "excluded by attempt 1"),
+            ("b", "chosen"),
+        ]
+        for secret in ("sk-team", "sk-up", "nobody's business", running.token):
+            assert secret not in told.text
+
+
+async def test_a_refusal_can_be_explained_too(tmp_path: Path) -> None:
+    """RL-4: whose limit it was, and no pool was asked."""
+    async with simulators("a", "b") as (a, b), gateway(tmp_path, document(a.url, b.url)) as running:
+        assert (await post(running)).status_code == 200
+        refused = await post(running)
+        assert refused.status_code == 429
+        story = (await ask(running, refused.headers["x-pointsman-decision"])).json()
+        assert [step["what"] for step in story["steps"]] == ["key team enters, rate"]
+        assert (story["pool"], story["recomputed"]) == (None, True)
+
+
+async def test_it_answers_only_with_the_token_and_only_about_what_it_knows(tmp_path: Path) -> None:
+    async with simulators("a", "b") as (a, b), gateway(tmp_path, document(a.url, b.url)) as running:
+        await post(running)
+        for number, token, status, what in (
+            ("1", "wrong-token", 401, "asks for the admin token"),
+            ("99", None, 404, "Decision 99 is not among the newest"),
+            ("x", None, 400, "x-pointsman-decision"),
+            ("9" * 30, None, 400, "x-pointsman-decision"),
+        ):
+            answer = await ask(running, number, token)
+            assert answer.status_code == status
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert what in json.loads(answer.text)["detail"]
