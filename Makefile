@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format bench lock clean
+.PHONY: run test check format bench bench-machine bench-storm lock clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/pointsman demo
@@ -25,6 +25,12 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py
+
+bench-machine: $(VENV)/.installed
+	$(BIN)/python bench/machine.py
+
+bench-storm: $(VENV)/.installed
+	$(BIN)/python bench/storm.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -63,9 +63,10 @@ class Replay:
         if entry.seq != self.seq + 1:
             raise Hole(self.seq, entry.seq)
         self.seq = entry.seq
-        found = next(_differences("answers", entry.answers, self._answers(entry)), None)
-        if found is None:
+        answers = self._answers(entry)
+        if answers == entry.answers:
             return None
+        found = next(_differences("answers", entry.answers, answers))
         return Mismatch(entry.seq, entry.alias, getattr(entry.input, "ticket", None), *found)
 
     def compare(self, checkpoint: Checkpoint) -> Mismatch | None:

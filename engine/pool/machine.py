@@ -50,6 +50,8 @@ def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
         case Reconfigure():
             adopt(state, message.pool, message.at)
             state.position = message.position
+            if message.pool is None:
+                effects += _give_up(state)
         case Tick():
             pass
     return effects
@@ -69,6 +71,14 @@ def _wake(state: PoolState, at: Nanoseconds) -> tuple[Effect, ...]:
         journey.due = None
         effects += (_lease_again(state, ticket, journey, at),)
     return effects
+
+
+def _give_up(state: PoolState) -> tuple[Effect, ...]:
+    """The alias is gone: who waits for another attempt waits for nothing."""
+    waiting = [(ticket, journey) for ticket, journey in state.journeys.items() if journey.due is not None]
+    for _, journey in waiting:
+        journey.due = None
+    return tuple(Refused(ticket, Refusal.EXHAUSTED) for ticket, _ in waiting)
 
 
 def _acquire(state: PoolState, message: Acquire) -> tuple[Effect, ...]:

@@ -75,6 +75,10 @@ class Attempts:
     "The last real answer."
     _last: Refused | None = None
     "What the last attempt is to the client where its answer cannot be relayed."
+    _result: Result | None = None
+    "What the last attempt brought."
+    _ended: Outcome | None = None
+    "How the last attempt ended, where the answer is another one's."
 
     @property
     def pool(self) -> Pool:
@@ -136,6 +140,7 @@ class Attempts:
     async def keep(self, lease: Leased, result: Result, latency_ns: Nanoseconds) -> None:
         """Take over what an attempt brought, in place of what the ones before did."""
         name = lease.provider.name
+        self._result = result
         match result:
             case Failure():
                 self.outcome = outcome_of(result)
@@ -155,11 +160,13 @@ class Attempts:
                     await replaced.upstream.aclose()
 
     def answer(self) -> Answer:
-        """The last real answer. Raises Refused where there was none, or where a pool masks its failures."""
-        masked = self.is_exhausted and self.pool.fallback.exhausted is Exhausted.MASK
+        """The last real answer. Raises Refused where there is none to relay, or where a pool masks its failures."""
         kept = self._kept
-        if kept is not None and not masked:
+        if kept is not None and self._relays():
             del self.tried[kept.place]
+            if self._result is not kept.upstream:
+                # The answer is an earlier attempt's: how its body ends says nothing of the provider that is held now.
+                self._ended = self.outcome
             return Answer(self, kept.lease, kept.upstream, latency_ns=kept.latency_ns, clock=self._clock)
         last = self._last or Refused(Reason.INTERNAL)
         raise attrs.evolve(last, tried=tuple(self.tried), is_exhausted=self.is_exhausted)
@@ -167,7 +174,7 @@ class Attempts:
     def finish(self, outcome: Outcome) -> None:
         """Give everything back. Never waits."""
         if self._actor is not None:
-            self._actor.finish(self.ticket, outcome)
+            self._actor.finish(self.ticket, self._ended or outcome)
         if self._entered:
             spent = self.attempts > 1 or (self.attempts == 1 and outcome.kind is not Kind.UNSENT)
             self._callers.leave(self.ticket, spent=spent)
@@ -176,6 +183,19 @@ class Attempts:
         """The request ends without the answer that was kept."""
         if self._kept is not None:
             await self._kept.upstream.aclose()
+
+    def _relays(self) -> bool:
+        """Whether the last real answer is the client's (DEF-27): one that stands always is; what came of failures is
+        where the pool does not mask them; an error in a 2xx that may not be tried again speaks for itself (FB-12).
+        """
+        unmasked = self.pool.fallback.exhausted is Exhausted.RELAY
+        match self._result:
+            case Failure():
+                return unmasked
+            case Embedded() | Empty():
+                return unmasked and self.is_exhausted
+            case _:
+                return unmasked or not self.is_exhausted
 
     def _leased(self, lease: Leased) -> Leased:
         self.outcome = UNSENT

@@ -139,7 +139,6 @@ async def test_fb_11_a_stream_is_not_held_up_for_long(world: Rig) -> None:
     assert (answer.status, answer.body) == (200, b"".join(pieces))
 
 
-@pytest.mark.xfail(strict=True, reason="what an earlier attempt brought is relayed where the last may not be repeated")
 async def test_fb_12_a_rejection_is_final_after_a_failure(world: Rig) -> None:
     """FB-12: a 500 first, and then the client's own fault inside a 200, which is the answer."""
     await world.faulty.change(error_status=500)

@@ -143,7 +143,6 @@ async def test_fb_6_and_a_rate_limit_at_the_end_is_a_429(world: Rig) -> None:
     assert await world.received() == {**before, "faulty": before["faulty"] + 1}
 
 
-@pytest.mark.xfail(strict=True, reason="what an earlier attempt brought is relayed where the last may not be repeated")
 async def test_fb_6_a_mask_covers_an_earlier_answer_too(world: Rig) -> None:
     """FB-6, DEF-41: a 500, and then a break that is not tried again: the last error, and nothing of the first."""
     await world.faulty.change(error_status=500)

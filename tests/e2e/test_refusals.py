@@ -39,6 +39,7 @@ def document(known: Known) -> Document:
             "rare": pool(steady, **tokens(1, each_s=86_400)),
             "full-pool": pool(steady, **one),
             "full-provider": pool({**steady, **one}),
+            "renamed": pool({**steady, "onwards_model": "another", **tokens(1)}, **tokens(1)),
             "shut": pool(steady, **at_most(0)),
             "open": pool(near, faulty, fallback={"enabled": True, "on_status": [5]}, circuit=refuse),
             "open-by-429": pool(near, faulty, fallback={"enabled": True, "on_status": [429]}, circuit=refuse),
@@ -151,6 +152,16 @@ async def test_a_request_refused_by_its_pool_keeps_its_keys_token(world: Rig) ->
         is_refused(await world.ask("shut", THRIFTY), 429, "concurrency_limit_exceeded", "pool")
     assert (await world.ask("any", THRIFTY)).status == 200
     is_refused(await world.ask("any", THRIFTY), 429, "rate_limit", "key")
+
+
+async def test_a_request_that_cannot_be_sent_spends_no_token(world: Rig) -> None:
+    """ORDER-2, MODEL-5: a provider was chosen, and its model could not be written; the pool's and its tokens stay."""
+    bad = b"POST /v1/x HTTP/1.1\r\nHost: g\r\nModel-Override: renamed\r\nContent-Length: 2\r\n\r\n{}"
+    for _ in range(3):
+        is_refused(await asked(world.gateway.data, bad), 400, "bad_request", None)
+    await world.gateway.at_rest()
+    assert (await world.ask("renamed")).status == 200
+    is_refused(await world.ask("renamed"), 429, "rate_limit", "pool")
 
 
 async def test_err_12_open_circuits_say_when_the_first_reopens(world: Rig) -> None:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.e2e.rig import Document, Known, Rig, at_most, pool, rig, served
-from tests.e2e.running import client, gateway, simulators
+from tests.e2e.running import PATIENCE_S, client, gateway, simulators
 from tests.e2e.sockets import Behaviour, Broken, Peer, answered, connect, posted, says, stay
 from tests.e2e.worlds import CHAT, asked
 
@@ -73,7 +73,7 @@ async def test_a_body_that_takes_too_long_is_broken_off(world: Rig, alias: str, 
     """DEF-40, FB-10, HEALTH-6: what had come is delivered, the slot is free, and the provider has failed."""
     async with world.near.serving(how), await connect(world.gateway.data) as peer:
         await peer.send(posted(alias, stream=True))
-        with pytest.raises(Broken) as found:
+        with pytest.raises(Broken) as found, trio.fail_after(PATIENCE_S):
             await peer.answer()
         assert b"data: 1\n\n" in found.value.body
         await world.gateway.at_rest()

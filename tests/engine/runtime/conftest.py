@@ -12,7 +12,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Message]]:
     """Every message that any pool's machine takes, with the pool's alias."""
     messages: list[tuple[str, Message]] = []
 
-    def step(state: PoolState, message: Message) -> Effect | None:
+    def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
         messages.append((state.alias, message))
         return machine.step(state, message)
 

@@ -11,11 +11,18 @@ import trio.testing
 
 from engine.names import Alias, Digest
 from engine.pool.state import PoolState
-from engine.ports import Request, Upstream
+from engine.ports import Headers, Request, Upstream
+from engine.runtime.answer import Answer
 from engine.runtime.caller_actor import CallerActor
-from engine.runtime.forward import Answer, Forward
+from engine.runtime.forward import Forward
+from engine.runtime.journal import Journal
 from engine.runtime.router import Router
 from engine.snapshot import RoutingSnapshot
+
+
+def trio_clock() -> int:
+    """An `engine.ports.Clock` that goes as trio's does, so that an `autojump_clock` moves both."""
+    return round(trio.current_time() * 10**9)
 
 
 @attrs.frozen
@@ -23,15 +30,16 @@ class Running:
     router: Router
     callers: CallerActor
     forward: Forward
+    journal: Journal
 
     def state(self, alias: Alias = "chat") -> PoolState:
         return self.router.actors[alias]._state
 
     async def ask(
-        self, alias: Alias = "chat", caller: Digest | None = None, *, nowait: bool = False
+        self, alias: Alias = "chat", caller: Digest | None = None, *, nowait: bool = False, headers: Headers = ()
     ) -> tuple[Answer, bytes]:
         """A client that reads its whole answer."""
-        answer = await self.forward(a_request(alias, caller))
+        answer = await self.forward(a_request(alias, caller, headers))
         async with answer:
             body = b""
             while True:
@@ -53,6 +61,9 @@ class Running:
             assert not state.journeys
             assert not state.draining
             assert [slot.active for slot in state.slots] == [0] * len(state.slots)
+            assert [slot.meter.active for slot in state.slots] == [0] * len(state.slots)
+            circuits = [circuit for slot in state.slots for circuit in (slot.health, slot.credential)]
+            assert [circuit.probe for circuit in circuits] == [None] * len(circuits)
             assert not actor._replies
         assert not self.callers._state.tickets
         assert not self.callers._replies
@@ -61,17 +72,17 @@ class Running:
 
 @asynccontextmanager
 async def running(snapshot: RoutingSnapshot, upstream: Upstream) -> AsyncIterator[Running]:
-    clock = itertools.count(1).__next__
+    journal = Journal()
     async with trio.open_nursery() as nursery:
-        router = Router(nursery, snapshot, clock=clock, seed=itertools.count(7).__next__)
-        callers = CallerActor(clock=clock)
+        router = Router(nursery, snapshot, clock=trio_clock, seed=itertools.count(7).__next__, journal=journal)
+        callers = CallerActor(clock=trio_clock, journal=journal)
         nursery.start_soon(callers.run)
-        yield Running(router, callers, Forward(router, callers, upstream, clock=clock))
+        yield Running(router, callers, Forward(router, callers, upstream, clock=trio_clock), journal)
         nursery.cancel_scope.cancel()
 
 
-def a_request(alias: Alias = "chat", caller: Digest | None = None) -> Request:
-    return Request("POST", "/v1/chat/completions", "", (), b"{}", alias, False, caller, "request-1")
+def a_request(alias: Alias = "chat", caller: Digest | None = None, headers: Headers = ()) -> Request:
+    return Request("POST", "/v1/chat/completions", "", headers, b"{}", alias, False, caller, "request-1")
 
 
 @attrs.define

@@ -8,15 +8,23 @@ import trio
 
 from engine.errors import Failure, Refused, UpstreamFailed
 from engine.ports import Headers, Request
-from engine.snapshot import Provider
+from engine.snapshot import Provider, Timeouts
+
+Piece = bytes | float | Failure
+"What comes of a body, for how many seconds nothing does, or how it breaks."
 
 
 @attrs.frozen
 class Reply:
-    """One answer of a provider: its status, then its body's pieces, or how the body breaks."""
+    """One answer of a provider: its status, then its body."""
 
     status: int = 200
-    body: Sequence[bytes | Failure] = (b"hello ", b"world")
+    body: Sequence[Piece] = (b"hello ", b"world")
+    headers: Headers = ()
+    told_s: float | None = None
+    "Retry-After."
+    after_s: float = 0
+    "Until its head comes."
 
 
 Scripted = Reply | Failure | Refused
@@ -28,17 +36,21 @@ class ScriptedAnswer:
 
     provider: str
     status: int
-    _rest: list[bytes | Failure]
+    _rest: list[Piece]
     headers: Headers = ()
+    retry_after_ns: int | None = None
     closed: int = 0
 
     async def receive(self) -> bytes:
         await trio.lowlevel.checkpoint()
+        while self._rest and isinstance(self._rest[0], float):
+            await trio.sleep(self._rest[0])
+            del self._rest[0]
         return self._next()
 
     def receive_nowait(self) -> bytes | None:
         """What has arrived: all but a break, which has yet to happen."""
-        return None if self._rest and isinstance(self._rest[0], Failure) else self._next()
+        return None if self._rest and not isinstance(self._rest[0], bytes) else self._next()
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -48,6 +60,7 @@ class ScriptedAnswer:
         piece = self._rest.pop(0) if self._rest else b""
         if isinstance(piece, Failure):
             raise UpstreamFailed(piece)
+        assert isinstance(piece, bytes)
         return piece
 
 
@@ -59,13 +72,16 @@ class ScriptedUpstream:
         self._played: dict[str, int] = defaultdict(int)
         self.sent: list[str] = []
         "The names of the providers that were asked, in order."
+        self.timeouts: list[Timeouts] = []
+        "What each of them was given."
         self.answers: list[ScriptedAnswer] = []
         self.gate: trio.Event | None = None
         "Where set, answers wait for it."
 
-    async def send(self, provider: Provider, request: Request) -> ScriptedAnswer:
+    async def send(self, provider: Provider, request: Request, timeouts: Timeouts) -> ScriptedAnswer:
         del request
         self.sent.append(provider.name)
+        self.timeouts.append(timeouts)
         await trio.lowlevel.checkpoint()
         if self.gate is not None:
             await self.gate.wait()
@@ -77,7 +93,9 @@ class ScriptedUpstream:
                 raise UpstreamFailed(play)
             case Refused():
                 raise play
-            case Reply(status=status, body=body):
-                answer = ScriptedAnswer(provider.name, status, list(body))
+            case Reply():
+                await trio.sleep(play.after_s)
+                told_ns = None if play.told_s is None else int(play.told_s * 10**9)
+                answer = ScriptedAnswer(provider.name, play.status, list(play.body), play.headers, told_ns)
                 self.answers.append(answer)
                 return answer

@@ -1,7 +1,9 @@
 """One request through admission, lease, attempts and answer."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -9,7 +11,7 @@ import trio.testing
 from engine.access import digest
 from engine.errors import Failure, Reason, Refused, UpstreamFailed
 from engine.pool.messages import ABANDONED, BROKEN, SUCCEEDED, Acquire, Finish, Kind, Message, Outcome, Retry
-from engine.runtime.forward import outcome_of
+from engine.runtime.answer import outcome_of
 from engine.snapshot import Fallback, Provider, RoutingSnapshot, Strategy
 from tests.engine.runtime.running import CancelledAt, Running, a_request, running
 from tests.engine.runtime.scripted_upstream import Reply, Scripted, ScriptedUpstream
@@ -22,13 +24,14 @@ BAD = Refused(Reason.BAD_REQUEST)
 Told = list[tuple[str, Message]]
 
 
-def chat(*providers: Provider, fallback: Fallback = ON, limit: int | None = None) -> RoutingSnapshot:
-    return table([pool("chat", *providers, strategy=Strategy.PRIORITY, fallback=fallback, limit=limit)])
+def chat(*providers: Provider, fallback: Fallback = ON, **fields: Any) -> RoutingSnapshot:
+    return table([pool("chat", *providers, strategy=Strategy.PRIORITY, fallback=fallback, **fields)])
 
 
 def outcomes(told: Told) -> list[Outcome]:
-    """What the pool was told of each attempt, and at the end."""
-    return [message.outcome for _, message in told if isinstance(message, (Retry, Finish))]
+    """What the pool was told of each attempt, and at the end, but for the time it took."""
+    ended = [message.outcome for _, message in told if isinstance(message, (Retry, Finish))]
+    return [attrs.evolve(one, latency_ns=None) for one in ended]
 
 
 async def refused(gateway: Running, alias: str = "chat", caller: bytes | None = None) -> Reason:

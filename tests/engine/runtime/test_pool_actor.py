@@ -2,16 +2,33 @@
 
 import itertools
 
+import attrs
 import pytest
 import trio
 import trio.testing
 
-from engine.pool.messages import ABANDONED, SUCCEEDED, Acquire, Finish, Leased, Message, Reconfigure, Refusal, Refused
+from engine.pool.messages import (
+    ABANDONED,
+    SUCCEEDED,
+    Acquire,
+    Effect,
+    Finish,
+    Leased,
+    Message,
+    Reconfigure,
+    Refusal,
+    Tick,
+)
+from engine.pool.meter import Meters
+from engine.runtime.journal import Journal, Started
 from engine.runtime.pool_actor import PoolActor
-from engine.snapshot import Fallback
+from engine.snapshot import Backoff, CircuitPolicy, Fallback
+from tests.engine.runtime.running import trio_clock
 from tests.engine.tables import pool, provider
 
-ONE = pool("chat", provider("a", limit=1), provider("b", limit=1), fallback=Fallback(enabled=True))
+ON = Fallback(enabled=True)
+ONE = pool("chat", provider("a", limit=1), provider("b", limit=1), fallback=ON, circuit=CircuitPolicy(enabled=False))
+SLOW = attrs.evolve(ONE, fallback=Fallback(enabled=True, max_attempts=9, backoff=Backoff(100, 300, 2, "none")))
 
 
 class Watched(PoolActor):
@@ -23,11 +40,30 @@ class Watched(PoolActor):
         self.over += 1
 
 
+def refusal(effect: Effect) -> Refusal | None:
+    return None if isinstance(effect, Leased) else effect.refusal
+
+
 @pytest.fixture
-def actor(nursery: trio.Nursery) -> Watched:
-    made = Watched("chat", seed=1, clock=itertools.count(100).__next__)
+def journal() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+def actor(nursery: trio.Nursery, journal: Journal) -> Watched:
+    made = Watched("chat", seed=1, clock=itertools.count(100).__next__, meters=Meters(), journal=journal)
     nursery.start_soon(made.run, made.on_over)
     made.reconfigure(ONE, 1)
+    return made
+
+
+@pytest.fixture
+def slow(nursery: trio.Nursery, journal: Journal, autojump_clock: trio.testing.MockClock) -> Watched:
+    """One with a backoff, whose time is trio's."""
+    assert autojump_clock.rate == 0
+    made = Watched("chat", seed=1, clock=trio_clock, meters=Meters(), journal=journal)
+    nursery.start_soon(made.run, made.on_over)
+    made.reconfigure(SLOW, 1)
     return made
 
 
@@ -38,25 +74,34 @@ async def test_a_question_is_answered(actor: Watched) -> None:
     second = await actor.retry(1, ABANDONED)
     assert isinstance(second, Leased)
     assert {first.provider.name, second.provider.name} == {"a", "b"}
-    assert await actor.retry(1, ABANDONED) == Refused(1, Refusal.EXHAUSTED)
+    assert refusal(await actor.retry(1, ABANDONED)) is Refusal.EXHAUSTED
     actor.finish(1, SUCCEEDED)
     assert isinstance(await actor.acquire(2), Leased)
     assert isinstance(await actor.acquire(3), Leased)
-    assert await actor.acquire(4) == Refused(4, Refusal.PROVIDERS_FULL)
+    assert refusal(await actor.acquire(4)) is Refusal.PROVIDERS_FULL
 
 
-async def test_messages_are_taken_in_order_with_their_time(actor: Watched, told: list[tuple[str, Message]]) -> None:
-    """House §5: time arrives in the message, as integer nanoseconds of the clock at the asking."""
-    await actor.acquire(1)
+async def test_messages_are_taken_in_order_with_their_time(
+    actor: Watched, told: list[tuple[str, Message]], journal: Journal
+) -> None:
+    """House §5, issue 3: time arrives in the message, as the clock was at the asking; all of it is journalled."""
+    lease = await actor.acquire(1, 77)
+    actor.answered(1)
     actor.finish(1, SUCCEEDED)
     actor.reconfigure(ONE, 2)
     await trio.testing.wait_all_tasks_blocked()
-    assert told == [
-        ("chat", Reconfigure(ONE, 1, 100)),
-        ("chat", Acquire(1, 101)),
-        ("chat", Finish(1, 102, SUCCEEDED)),
-        ("chat", Reconfigure(ONE, 2, 103)),
+    assert [(alias, type(message).__name__, message.at) for alias, message in told] == [
+        ("chat", "Reconfigure", 100),
+        ("chat", "Acquire", 101),
+        ("chat", "Answered", 102),
+        ("chat", "Finish", 103),
+        ("chat", "Reconfigure", 104),
     ]
+    assert told[1:4:2] == [("chat", Acquire(1, 101, 77)), ("chat", Finish(1, 103, SUCCEEDED))]
+    entries = journal.take()
+    assert [entry.input for entry in entries] == [Started(1), *(message for _, message in told)]
+    assert [entry.answers for entry in entries] == [(), (), (lease,), (), (), ()]
+    assert {entry.alias for entry in entries} == {"chat"}
 
 
 async def test_every_asker_gets_its_own_answer(actor: Watched) -> None:
@@ -93,7 +138,7 @@ async def test_a_retired_pool_ends_after_its_last_request(actor: Watched) -> Non
     """ADOPT-9: it refuses new ones and calls `on_over` once, when the last has finished."""
     await actor.acquire(1)
     actor.reconfigure(None, 2)
-    assert await actor.acquire(2) == Refused(2, Refusal.RETIRED)
+    assert refusal(await actor.acquire(2)) is Refusal.RETIRED
     assert actor.view() is None
     actor.finish(2, ABANDONED)
     await trio.testing.wait_all_tasks_blocked()
@@ -103,12 +148,81 @@ async def test_a_retired_pool_ends_after_its_last_request(actor: Watched) -> Non
     assert actor.over == 1
 
 
-async def test_a_pool_that_returns_in_the_same_breath_goes_on(actor: Watched) -> None:
-    """ADOPT-9: removed and defined again before it looked: it never ended."""
+async def test_a_pool_that_returns_in_the_same_breath_goes_on(actor: Watched, told: list[tuple[str, Message]]) -> None:
+    """ADOPT-9: removed and defined again before it looked: it never ended; it is settled once it has looked."""
     await trio.testing.wait_all_tasks_blocked()
-    changes = actor.changes
     actor.reconfigure(None, 2)
     actor.reconfigure(ONE, 3)
+    assert not actor.is_settled
     assert isinstance(await actor.acquire(1), Leased)
-    assert actor.over == 0
-    assert actor.changes == changes + 3
+    assert (actor.over, actor.is_settled) == (0, True)
+    assert [message.position for _, message in told if isinstance(message, Reconfigure)] == [1, 2, 3]
+
+
+async def test_a_backoff_is_over_in_time(slow: Watched, told: list[tuple[str, Message]]) -> None:
+    """FB-8: 100, 200, 300, 300 ms by the clock, woken by nothing else."""
+    await slow.acquire(1)
+    for attempt, pause_s in enumerate([0.1, 0.2, 0.3, 0.3], start=2):
+        asked = trio.current_time()
+        lease = await slow.retry(1, ABANDONED)
+        assert isinstance(lease, Leased)
+        assert lease.attempt == attempt
+        assert trio.current_time() - asked == pytest.approx(pause_s, abs=1e-6)
+    # A deadline in float seconds may fire a nanosecond early; it must not spin.
+    assert 4 <= sum(isinstance(message, Tick) for _, message in told) <= 8
+
+
+async def test_several_pauses_end_each_in_its_time(slow: Watched) -> None:
+    """House §5: the earliest deadline counts, also when it is set while the actor waits for a later one."""
+    slow.reconfigure(attrs.evolve(SLOW, providers=(provider("a"),)), 2)
+    begun = trio.current_time()
+    ended = {}
+
+    async def ask(ticket: int, after_s: float, failures: int) -> None:
+        await trio.sleep(after_s)
+        await slow.acquire(ticket)
+        for _ in range(failures):
+            assert isinstance(await slow.retry(ticket, ABANDONED), Leased)
+        ended[ticket] = trio.current_time() - begun
+
+    async with trio.open_nursery() as asking:
+        asking.start_soon(ask, 1, 0, 3)
+        asking.start_soon(ask, 2, 0.15, 1)
+        asking.start_soon(ask, 3, 0.31, 1)
+    expected = {1: 0.6, 2: 0.25, 3: 0.41}
+    assert ended == {ticket: pytest.approx(at_s, abs=1e-6) for ticket, at_s in expected.items()}
+
+
+async def test_a_client_that_leaves_in_a_pause_is_not_waited_for(
+    slow: Watched, told: list[tuple[str, Message]]
+) -> None:
+    """FB-15, T25: no attempt follows, nothing is held, and the actor's deadline is gone."""
+    await slow.acquire(1)
+    with trio.move_on_after(0.05) as scope:
+        await slow.retry(1, ABANDONED)
+    assert scope.cancelled_caught
+    slow.finish(1, ABANDONED)
+    await trio.sleep(10)
+    assert not any(isinstance(message, Tick) for _, message in told)
+    assert not slow._replies
+    assert not slow.state.journeys
+    assert [slot.active for slot in slow.state.slots] == [0, 0]
+
+
+async def test_a_pool_that_goes_while_requests_pause_answers_them_first(slow: Watched) -> None:
+    """ADOPT-9, house §5: each has its answer when its pause is over, and then the actor ends."""
+    await slow.acquire(1)
+    answers = []
+
+    async def retry() -> None:
+        answers.append(refusal(await slow.retry(1, ABANDONED)))
+        slow.finish(1, ABANDONED)
+
+    async with trio.open_nursery() as asking:
+        asking.start_soon(retry)
+        await trio.testing.wait_all_tasks_blocked()
+        slow.reconfigure(None, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert slow.over == 0
+    await trio.testing.wait_all_tasks_blocked()
+    assert (answers, slow.over) == ([Refusal.EXHAUSTED], 1)
