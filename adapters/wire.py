@@ -5,6 +5,7 @@ the scheduler for each message and is safe because every sender here also receiv
 Errors are OSError, whatever lies below. A peer that does not read is given up after `STALL_S`.
 """
 
+import math
 import select
 import socket
 from typing import Protocol
@@ -23,8 +24,8 @@ class Wire(Protocol):
         """Send all of it. Raises OSError."""
         ...
 
-    async def receive(self) -> bytes:
-        """What has come, at least one byte; b"" at the end. Raises OSError."""
+    async def receive(self, patience_s: float = math.inf) -> bytes:
+        """What has come, at least one byte; b"" at the end. Raises OSError: TimeoutError after so long without any."""
         ...
 
     def is_quiet(self) -> bool:
@@ -57,13 +58,13 @@ class PlainWire:
         if sent < len(data):
             await self._send_rest(memoryview(data)[sent:])
 
-    async def receive(self) -> bytes:
+    async def receive(self, patience_s: float = math.inf) -> bytes:
         readiness = self._readiness
         if readiness.readable:
             # Data that waits already must not keep other tasks from running.
             await trio.lowlevel.checkpoint()
         while True:
-            await readiness.wait()
+            await readiness.wait(patience_s)
             try:
                 data = self.socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
@@ -109,12 +110,14 @@ class TlsWire:
         except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise OSError("the TLS connection is broken") from error
 
-    async def receive(self) -> bytes:
+    async def receive(self, patience_s: float = math.inf) -> bytes:
         try:
-            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+            with trio.move_on_after(max(0.0, patience_s)):
+                return bytes(await self._stream.receive_some(RECEIVE_BYTES))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             # An end without close_notify comes here too: a truncated body must not look complete.
             raise OSError("the TLS connection is broken") from error
+        raise TimeoutError(f"nothing came in {patience_s:g} s")
 
     def is_quiet(self) -> bool:
         # Looks below TLS: an alert or anything else unread means the connection is not to be used again.

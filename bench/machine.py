@@ -39,6 +39,8 @@ RESULTS = Path(__file__).parent / "results"
 
 _SECOND = 10**9
 _BETWEEN_NS = 100_000
+_RECORDED_NS = 50_000_000
+"""Between two messages of the recording: long enough for circuits to open and to close again."""
 _AMPLE = Limits(max_concurrent=10_000, requests_per_second=1e6, burst=1_000_000)
 """Limits that are looked at and never refuse."""
 _SUCCESSES = tuple(Outcome(Kind.SUCCEEDED, 200, latency_ns=4_000_000 + 70_000 * number) for number in range(16))
@@ -102,7 +104,7 @@ def record() -> list[Entry]:
         states[alias] = PoolState(alias, SEED, meters)
         tell(alias, Reconfigure(definition(alias, 0), 1, _SECOND))
     for ticket in range(1, RECORDED):
-        at, chance = _SECOND + ticket * _BETWEEN_NS, mixed(ticket)
+        at, chance = _SECOND + ticket * _RECORDED_NS, mixed(ticket)
         alias = "chat" if chance % 3 else "mini"
         if chance % 50 == 0:
             tell(alias, Reconfigure(definition(alias, ticket), ticket, at))

@@ -1,6 +1,7 @@
 """What the engine needs from outside; `adapters/` has the implementations, `tests/contracts` the laws."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -72,9 +73,10 @@ class UpstreamAnswer(Protocol):
         """How long the provider asks to be left alone; None below 400, and where it does not say. Never negative."""
         ...
 
-    async def receive(self) -> bytes:
-        """The next bytes of the body as they came; b"" at its complete end. Raises UpstreamFailed(BROKEN).
+    async def receive(self, patience_s: float = inf) -> bytes:
+        """The next bytes of the body as they came; b"" at its complete end.
 
+        Raises UpstreamFailed: BROKEN, or TIMEOUT after so many seconds without any (a second late at most).
         Cancelling it loses no bytes: they come with the next call, or that one raises.
         """
         ...

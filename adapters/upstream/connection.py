@@ -4,13 +4,17 @@ Law: `read` hands out only what the peer sent as body, in order; the connection 
 ended by its own framing, with nothing after it and both sides willing.
 """
 
+import math
 from collections import deque
 
 import httptools
 import httpx
+import trio
 
 from adapters.wire import Wire
 
+LONG_BODY = 65536
+"""From this length on a body is sent by itself, and may have to wait for its reader."""
 _HEAD_LIMIT = 256 * 1024
 _FRAMING_PER_BYTE = 8
 """More than the smallest chunks take: six bytes around one."""
@@ -43,21 +47,24 @@ class Connection:
     async def begin(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
         """Send a request. `bodiless`: its response has no body whatever its headers say (HEAD). Raises OSError."""
         self._reset(bodiless=bodiless)
-        await self.wire.send(head + body if len(body) < 65536 else head)
-        if len(body) >= 65536:
+        await self.wire.send(head + body if len(body) < LONG_BODY else head)
+        if len(body) >= LONG_BODY:
             await self.wire.send(body)
 
-    async def read_head(self) -> None:
-        """Wait for the response's status and headers. Raises OSError, httpx.RemoteProtocolError."""
-        while not self._head_complete:
-            await self._receive()
+    async def read_head(self, deadline: float) -> None:
+        """Wait for the response's status and headers, until a time of trio's clock.
 
-    async def read(self) -> bytes:
-        """The next bytes of the body; b"" at its end. Raises OSError, httpx.RemoteProtocolError."""
+        Raises OSError, which is TimeoutError when the time is over, and httpx.RemoteProtocolError.
+        """
+        while not self._head_complete:
+            await self._receive(deadline - trio.current_time())
+
+    async def read(self, patience_s: float = math.inf) -> bytes:
+        """The next bytes of the body; b"" at its end. Raises OSError (see `Wire`), httpx.RemoteProtocolError."""
         while not self._chunks and not self._complete:
             if self._broken is not None:
                 raise self._broken
-            await self._receive()
+            await self._receive(patience_s)
         return self._chunks.popleft() if self._chunks else b""
 
     def read_nowait(self) -> bytes | None:
@@ -79,8 +86,8 @@ class Connection:
         self._chunks.clear()
         return taken
 
-    async def _receive(self) -> None:
-        data = await self.wire.receive()
+    async def _receive(self, patience_s: float) -> None:
+        data = await self.wire.receive(patience_s)
         if not data:
             if self._head_complete and not self._framed:
                 # Neither length nor chunks: the end of the connection is the end of the body (RFC 9112, 6.3).

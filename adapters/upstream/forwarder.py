@@ -44,13 +44,17 @@ class HttpAnswer:
         self.headers: Headers = raw if self._body is not None else [(name.lower(), value) for name, value in raw]
         self.retry_after_ns: Nanoseconds | None = retry_after_ns(self.headers, unix_s) if self.status >= 400 else None
 
-    async def receive(self) -> bytes:
+    async def receive(self, patience_s: float = math.inf) -> bytes:
         try:
             if self._body is not None:
-                return await self._body.receive()
-            return await self._receive_from_another_transport()
+                return await self._body.receive(patience_s)
+            with trio.move_on_after(max(0.0, patience_s)):
+                return await self._receive_from_another_transport()
+        except httpx.TimeoutException as error:
+            raise UpstreamFailed(Failure.TIMEOUT, str(error)) from error
         except (httpx.TransportError, httpx.StreamError) as error:
             raise UpstreamFailed(Failure.BROKEN, str(error)) from error
+        raise UpstreamFailed(Failure.TIMEOUT, f"nothing came in {patience_s:g} s")
 
     def receive_nowait(self) -> bytes | None:
         return self._body.receive_nowait() if self._body is not None else None
@@ -96,20 +100,17 @@ class Forwarder:
 
         `first_byte_s` bounds all of it (STREAM-5), `connect_s` the making of a connection where one is made.
         """
-        outgoing = self._outgoing(provider, request, timeouts.connect_s)
-        patience_s = timeouts.first_byte_s if timeouts.first_byte_s is not None else math.inf
+        outgoing = self._outgoing(provider, request, timeouts)
         try:
-            with trio.move_on_after(patience_s):
-                return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
+            return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise UpstreamFailed(Failure.CONNECT, str(error)) from error
         except httpx.TimeoutException as error:
             raise UpstreamFailed(Failure.TIMEOUT, str(error)) from error
         except (httpx.TransportError, OSError) as error:
             raise UpstreamFailed(Failure.BROKEN, str(error)) from error
-        raise UpstreamFailed(Failure.TIMEOUT, f"no head of an answer in {patience_s:g} s")
 
-    def _outgoing(self, provider: Provider, request: Request, connect_s: float | None) -> httpx.Request:
+    def _outgoing(self, provider: Provider, request: Request, timeouts: Timeouts) -> httpx.Request:
         body = _body_for(provider, request)
         # Only what many requests share is remembered: clients must not be able to fill memory with paths.
         address = _address if request.query or len(request.path) > _REMEMBERED else _address_before
@@ -130,7 +131,7 @@ class Forwarder:
             url,
             headers=RawHeaders(fields),
             stream=httpx.ByteStream(body),
-            extensions={ROUTE: route, "timeout": {"connect": connect_s}},
+            extensions={ROUTE: route, "timeout": {"connect": timeouts.connect_s, "read": timeouts.first_byte_s}},
         )
 
     def _secret(self, credential: CredentialId) -> str:

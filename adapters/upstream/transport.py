@@ -4,7 +4,8 @@ Law: taking and giving back a connection is O(1) (a stack an origin, newest firs
 request until its body has ended, and goes back only if it can carry another; a request is never sent twice.
 Idle connections are looked at before they are used, since an upstream may have closed them meanwhile.
 
-Of httpx's `timeout` extension it keeps `connect`: TCP and TLS together; the rest is for whoever waits.
+Of httpx's `timeout` extension it keeps `connect` (TCP and TLS together) and `read`, which bounds all until the head of
+the response; how long to wait for the body is for whoever reads it to say.
 Errors are httpx's: ConnectError and ConnectTimeout before anything was sent, ReadError, WriteError and
 RemoteProtocolError after.
 """
@@ -18,7 +19,7 @@ import httpx
 import trio
 
 from adapters.poller import Poller
-from adapters.upstream.connection import Connection
+from adapters.upstream.connection import LONG_BODY, Connection
 from adapters.upstream.headers import RawHeaders
 from adapters.wire import TlsWire, Wire, as_plain_wire
 from engine.ports import Clock
@@ -66,12 +67,14 @@ class Body(httpx.AsyncByteStream):
         self._transport = transport
         self._origin = origin
 
-    async def receive(self) -> bytes:
-        """The next bytes, b"" at the end. Raises httpx.ReadError, httpx.RemoteProtocolError."""
+    async def receive(self, patience_s: float = math.inf) -> bytes:
+        """The next bytes, b"" at the end. Raises httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError."""
         if self._connection is None:
             return b""
         try:
-            return await self._connection.read()
+            return await self._connection.read(patience_s)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(str(error)) from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
 
@@ -124,10 +127,15 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 b"\r\n",
             ]
         )
-        connection = self._take(route.origin) or await self._connect(route.origin, _connect_s(request))
+        bounds = request.extensions.get("timeout", {})
+        read_s: float = bounds.get("read") or math.inf
+        deadline = trio.current_time() + read_s
+        connection = self._take(route.origin)
+        if connection is None:
+            connection = await self._connect(route.origin, min(read_s, bounds.get("connect") or math.inf))
         self._lent += 1
         try:
-            await _exchange(connection, head, body, bodiless=bodiless)
+            await _exchange(connection, head, body, deadline, bodiless=bodiless)
         except BaseException:
             self._lent -= 1
             connection.wire.close()
@@ -209,22 +217,25 @@ class PooledTransport(httpx.AsyncBaseTransport):
         return TlsWire(secured)
 
 
-def _connect_s(request: httpx.Request) -> float:
-    wanted: float | None = request.extensions.get("timeout", {}).get("connect")
-    return math.inf if wanted is None else wanted
-
-
-async def _exchange(connection: Connection, head: bytes, body: bytes, *, bodiless: bool) -> None:
-    """Send a request and wait for its response's head."""
+async def _exchange(connection: Connection, head: bytes, body: bytes, deadline: float, *, bodiless: bool) -> None:
+    """Send a request and wait for its response's head, until a time of trio's clock."""
     refused: OSError | None = None
     try:
-        await connection.begin(head, body, bodiless=bodiless)
+        if len(body) < LONG_BODY:
+            await connection.begin(head, body, bodiless=bodiless)
+        else:
+            with trio.fail_at(deadline):
+                await connection.begin(head, body, bodiless=bodiless)
+    except trio.TooSlowError:
+        raise httpx.ReadTimeout("the upstream does not read the request") from None
     except OSError as error:
         # An upstream may answer and close before it has read a long body: the answer counts if it is there.
         refused = error
         connection.spoil()
     try:
-        await connection.read_head()
+        await connection.read_head(deadline)
+    except TimeoutError as error:
+        raise httpx.ReadTimeout("no head of an answer in time") from error
     except OSError as error:
         raise httpx.ReadError(str(error)) from error
     except httpx.RemoteProtocolError as error:

@@ -36,6 +36,9 @@ def adopt(state: PoolState, pool: Pool | None, at: Nanoseconds) -> None:
     for slot in (slot for same in waiting.values() for slot in same):
         if slot.active:
             state.draining.append(slot)
+            if pool is not None and not pool.circuit.enabled:
+                # It may come back, and must not wait for a probe whose end is not noted any more.
+                trust_again(slot)
         else:
             state.meters.detach(slot.provider, slot.meter)
     state.pool, state.slots = pool, slots

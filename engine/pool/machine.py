@@ -99,7 +99,6 @@ def _acquire(state: PoolState, message: Acquire) -> tuple[Effect, ...]:
         state.journeys[ticket] = journey
         if limiter is not None:
             limiter.take(at)
-            effect.quota = limiter.quota(at)
     return (effect,)
 
 
@@ -217,7 +216,7 @@ def _decide(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) ->
     journey.slot, journey.credential = slot, slot.provider.credential
     journey.attempts += 1
     is_probe = slot.is_barred and begin_probe(slot, ticket)
-    return Leased(ticket, slot.provider, journey.attempts, state.position, slot.timeouts, is_probe, None, decision)
+    return Leased(ticket, slot.provider, journey.attempts, state.position, slot.timeouts, is_probe, decision)
 
 
 def _refused(state: PoolState, ticket: int, rows: Sequence[Row], decision: Decision) -> Refused:

@@ -135,8 +135,6 @@ class Leased:
     "Complete: the provider's, the pool's, the standing ones."
     is_probe: bool
     "Whether `Answered` is to be told of a good head."
-    quota: Quota | None
-    "Of the pool's rate limit."
     decision: Decision
 
 

@@ -7,8 +7,6 @@ pool exactly once, with what became of it.
 from types import TracebackType
 from typing import Protocol, Self
 
-import trio
-
 from engine.errors import Failure, UpstreamFailed
 from engine.names import KeyId, Nanoseconds, Position
 from engine.pool.messages import ABANDONED, SUCCEEDED, Kind, Leased, Outcome
@@ -40,17 +38,27 @@ class Held(Protocol):
 
 
 class Answer:
-    """Enter it at once; leaving it finishes the request. Left before the body's end, it counts as abandoned."""
+    """Enter it at once; leaving it finishes the request. Left before the body's end, it counts as abandoned.
+
+    `complete` is its outcome if the body reaches its end; `latency_ns`, how long its head took.
+    """
 
     def __init__(
-        self, held: Held, lease: Leased, upstream: UpstreamAnswer, *, latency_ns: Nanoseconds, clock: Clock
+        self,
+        held: Held,
+        lease: Leased,
+        upstream: UpstreamAnswer,
+        *,
+        complete: Outcome,
+        latency_ns: Nanoseconds,
+        clock: Clock,
     ) -> None:
         timeouts = lease.timeouts
         self._held = held
         self._upstream = upstream
         self._clock = clock
         self._outcome = ABANDONED
-        self._latency_ns = latency_ns
+        self._complete = complete
         self._idle_ns = _NEVER if timeouts.idle_s is None else int(timeouts.idle_s * _SECOND)
         total_ns = _NEVER if timeouts.total_s is None else int(timeouts.total_s * _SECOND)
         self._deadline = clock() + total_ns - latency_ns
@@ -59,7 +67,6 @@ class Answer:
         self.headers: Headers = upstream.headers
         self.retry_after_ns = upstream.retry_after_ns if upstream.status >= 400 else None
         self.ticket = lease.ticket
-        self.quota = lease.quota
         self.pool = held.pool
         self.attempts = held.attempts
         self.position = held.position
@@ -73,27 +80,21 @@ class Answer:
 
     async def receive(self) -> bytes:
         """The next bytes of the body; b"" at its end. Raises UpstreamFailed when it breaks or stalls (FB-10)."""
-        left_ns = self._deadline - self._clock()
-        wait_ns = min(self._idle_ns, left_ns)
+        wait_ns = max(0, min(self._idle_ns, self._deadline - self._clock()))
         try:
-            with trio.move_on_after(max(0, wait_ns) / _SECOND) as patience:
-                chunk = await self._upstream.receive()
+            chunk = await self._upstream.receive(wait_ns / _SECOND)
         except UpstreamFailed as failed:
             self._outcome = outcome_of(failed.failure)
             raise
-        if patience.cancelled_caught:
-            self._outcome = outcome_of(Failure.TIMEOUT)
-            what = "nothing came in the idle time" if wait_ns < left_ns else "the total time is over"
-            raise UpstreamFailed(Failure.TIMEOUT, what)
         if not chunk:
-            self._outcome = outcome_of(self.status, self.retry_after_ns, self._latency_ns)
+            self._outcome = self._complete
         return chunk
 
     def receive_nowait(self) -> bytes | None:
         """As `receive`, for what has arrived already; None where it would wait."""
         chunk = self._upstream.receive_nowait()
         if chunk == b"":
-            self._outcome = outcome_of(self.status, self.retry_after_ns, self._latency_ns)
+            self._outcome = self._complete
         return chunk
 
     async def __aenter__(self) -> Self:

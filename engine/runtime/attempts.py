@@ -73,8 +73,8 @@ class Attempts:
     "Set with the question, which keeps it running until `finish`."
     _kept: "_Kept | None" = None
     "The last real answer."
-    _last: Refused | None = None
-    "What the last attempt is to the client where its answer cannot be relayed."
+    _passed_over: Refused | None = None
+    "Why there was no further attempt, where the providers' rate limits were it (FB-6)."
     _result: Result | None = None
     "What the last attempt brought."
     _ended: Outcome | None = None
@@ -124,7 +124,7 @@ class Attempts:
             return self._leased(effect)
         self.is_exhausted = True
         if effect.because is Refusal.PROVIDER_RATE:
-            self._last = self._refusal(effect.because, effect)
+            self._passed_over = self._refusal(effect.because, effect)
         return None
 
     def may_retry(self, lease: Leased, result: Result) -> bool:
@@ -144,16 +144,13 @@ class Attempts:
         match result:
             case Failure():
                 self.outcome = outcome_of(result)
-                self._last = Refused(_FAILURES[result])
             case Embedded() | Empty():
                 self.outcome = outcome_of(result.status)
                 self.tried.append(f"{name}: {_described(result)}")
-                self._last = _embedded(result)
             case _:
                 if lease.is_probe and result.status < 400 and self._actor is not None:
                     self._actor.answered(self.ticket)
                 self.outcome = outcome_of(result.status, result.retry_after_ns, latency_ns)
-                self._last = Refused(Reason.BAD_GATEWAY)
                 replaced, self._kept = self._kept, _Kept(lease, result, latency_ns, len(self.tried))
                 self.tried.append(f"{name}: status {result.status}")
                 if replaced is not None:
@@ -167,8 +164,15 @@ class Attempts:
             if self._result is not kept.upstream:
                 # The answer is an earlier attempt's: how its body ends says nothing of the provider that is held now.
                 self._ended = self.outcome
-            return Answer(self, kept.lease, kept.upstream, latency_ns=kept.latency_ns, clock=self._clock)
-        last = self._last or Refused(Reason.INTERNAL)
+            return Answer(
+                self,
+                kept.lease,
+                kept.upstream,
+                complete=self.outcome,
+                latency_ns=kept.latency_ns,
+                clock=self._clock,
+            )
+        last = self._passed_over or _refusal_for(self._result)
         raise attrs.evolve(last, tried=tuple(self.tried), is_exhausted=self.is_exhausted)
 
     def finish(self, outcome: Outcome) -> None:
@@ -212,6 +216,17 @@ class Attempts:
 
     def _until(self, at: Nanoseconds | None) -> Nanoseconds | None:
         return None if at is None else max(0, at - self._clock())
+
+
+def _refusal_for(result: Result | None) -> Refused:
+    """What an attempt's result is to the client where no answer can be relayed (FB-3 to FB-5)."""
+    match result:
+        case Failure():
+            return Refused(_FAILURES[result])
+        case Embedded() | Empty():
+            return _embedded(result)
+        case _:
+            return Refused(Reason.BAD_GATEWAY)
 
 
 def _embedded(result: Embedded | Empty) -> Refused:

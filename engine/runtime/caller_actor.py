@@ -34,14 +34,15 @@ class CallerActor:
 
     async def run(self) -> None:
         """Take messages for ever."""
+        letters = self._letters
         while True:
-            message = await self._letters.receive()
-            answers = step(self._state, message)
-            self._journal.note(None, message, answers)
-            for admitted in answers:
-                reply = self._replies.pop(admitted.ticket, None)
-                if reply is not None:
-                    reply.put(admitted)
+            self._take(await letters.receive())
+            try:
+                # All that has come meanwhile, without a trip through the scheduler for each.
+                while True:
+                    self._take(letters.receive_nowait())
+            except trio.WouldBlock:
+                pass
 
     async def enter(self, ticket: Ticket, key: Key, position: Position) -> Admitted:
         """Whether a key, as of a position, may send one more request. Whatever comes of it, `leave` must follow."""
@@ -52,6 +53,14 @@ class CallerActor:
             return await reply.get()
         finally:
             self._replies.pop(ticket, None)
+
+    def _take(self, message: CallerMessage) -> None:
+        answers = step(self._state, message)
+        self._journal.note(None, message, answers)
+        for admitted in answers:
+            reply = self._replies.pop(admitted.ticket, None)
+            if reply is not None:
+                reply.put(admitted)
 
     def leave(self, ticket: Ticket, *, spent: bool) -> None:
         """The request is over. `spent`: whether it was let in everywhere; if not, its token comes back."""

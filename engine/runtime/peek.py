@@ -6,6 +6,7 @@ or raises.
 """
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final, TypeAlias
 
 import attrs
@@ -54,8 +55,8 @@ class Replayed:
     def retry_after_ns(self) -> int | None:
         return self._answer.retry_after_ns
 
-    async def receive(self) -> bytes:
-        return self._take() or await self._answer.receive()
+    async def receive(self, patience_s: float = inf) -> bytes:
+        return self._take() or await self._answer.receive(patience_s)
 
     def receive_nowait(self) -> bytes | None:
         return self._take() or self._answer.receive_nowait()

@@ -53,9 +53,10 @@ class Conversation:
         if pool is not None:
             self.reconfigure(pool)
 
-    def reconfigure(self, pool: Pool | None) -> None:
+    def reconfigure(self, pool: Pool | None) -> list[str | Refusal | None]:
+        """The answers it brings to who waits for one."""
         self.position += 1
-        assert step(self.state, Reconfigure(pool, self.position, self.at)) == ()
+        return [self._said((effect,)) for effect in step(self.state, Reconfigure(pool, self.position, self.at))]
 
     def acquire(self, ticket: int, affinity: int | None = None) -> str | Refusal:
         said = self._said(step(self.state, Acquire(ticket, self.at, affinity)))

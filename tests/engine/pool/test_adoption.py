@@ -232,3 +232,18 @@ def test_a_pool_that_does_without_circuits_forgets_them() -> None:
     talk.reconfigure(pool("chat", A))
     assert talk.acquire(4) == "a"
     assert not talk.lease.is_probe
+
+
+def test_a_probe_that_ends_unseen_does_not_keep_others_away() -> None:
+    """HEALTH-6, ADOPT-3: its provider drains, the pool does without circuits meanwhile, and then both are back."""
+    talk = Conversation(pool("chat", A))
+    assert talk.acquire(0) == "a"
+    for ticket in (1, 2, 3):
+        talk.fails(ticket)
+    talk.pass_s(60)
+    assert [talk.acquire(4), talk.lease.is_probe] == ["a", True]
+    talk.reconfigure(pool("chat", B, circuit=NO_CIRCUITS))
+    talk.finish(4)
+    talk.reconfigure(pool("chat", A))
+    assert talk.counts == [1]
+    assert talk.acquire(5) == "a"

@@ -143,18 +143,30 @@ def test_asking_twice_in_a_pause_has_one_answer() -> None:
 
 
 def test_a_definition_that_changes_in_a_pause_decides_after_it() -> None:
-    """DEF-52, ADOPT-9: the pause stays; what is then there is asked; a pool that is gone has nothing."""
-    for definition, answer in ((pool("chat", provider("new")), "new"), (None, Refusal.EXHAUSTED)):
-        talk = Conversation(chat())
-        talk.acquire(1)
-        talk.retry(1)
-        due = wake_at(talk.state)
-        talk.reconfigure(definition)
-        assert wake_at(talk.state) == due
-        talk.pass_s(0.1)
-        assert talk.tick() == [answer]
-        assert not talk.state.is_over
-        talk.finish(1)
+    """DEF-52: the pause stays as it was; what is there then is asked."""
+    talk = Conversation(chat())
+    talk.acquire(1)
+    talk.retry(1)
+    due = wake_at(talk.state)
+    assert talk.reconfigure(pool("chat", provider("new"))) == []
+    assert wake_at(talk.state) == due
+    talk.pass_s(0.1)
+    assert talk.tick() == ["new"]
+
+
+def test_a_pool_that_goes_ends_all_pauses() -> None:
+    """ADOPT-9: who waits for another attempt waits for nothing: one answer each, at once, and none later."""
+    talk = Conversation(chat())
+    for ticket in (1, 2):
+        talk.acquire(ticket)
+        talk.retry(ticket)
+    assert talk.reconfigure(None) == [Refusal.EXHAUSTED] * 2
+    assert wake_at(talk.state) is None
+    talk.pass_s(10)
+    assert talk.tick() == []
+    assert not talk.state.is_over
+    talk.finish(1, 2)
+    assert talk.state.is_over
 
 
 def test_a_pause_of_nothing_is_answered_at_once() -> None:

@@ -4,102 +4,43 @@ The model (`tests.engine.pool.model`) knows only what askers know: what each of 
 answers they got. It never looks at slots to decide what should be; the machine is compared with it after each step.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
 
-import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.errors import Failure
-from engine.pool.circuit import Circuit
-from engine.pool.decision import Verdict
-from engine.pool.health import bar_of
 from engine.pool.machine import step, wake_at
 from engine.pool.messages import (
     ABANDONED,
-    BROKEN,
     SUCCEEDED,
     UNSENT,
     Acquire,
     Answered,
-    Effect,
     Finish,
     Leased,
-    Message,
     Outcome,
-    Reconfigure,
     Refusal,
     Refused,
     Retry,
     Tick,
 )
 from engine.pool.meter import Meters
-from engine.pool.state import PoolState, Slot
+from engine.pool.state import PoolState
 from engine.pool.terms import pause_of
 from engine.pool.view import view
-from engine.snapshot import Pool, Strategy
-from tests.engine.pool.conversation import MS, S, failed, fell, took
-from tests.engine.pool.definitions import CIRCUITS, LIMITS, POOLS, named
-from tests.engine.pool.model import PoolModel, SlotModel
+from engine.snapshot import Pool
+from tests.engine.pool.conversation import failed
+from tests.engine.pool.definitions import FAILURES, OUTCOMES, POOLS, WAITS, changes_of
+from tests.engine.pool.two_pools import Asked
 
-PLACES = st.integers(0, 1)
-TICKETS = st.integers(1, 7)
-OUTCOMES = st.sampled_from(
-    [
-        SUCCEEDED,
-        took(20),
-        ABANDONED,
-        UNSENT,
-        BROKEN,
-        failed(500),
-        failed(503),
-        failed(429),
-        failed(429, told_s=2),
-        failed(401),
-        failed(404),
-        fell(Failure.CONNECT),
-        fell(Failure.CREDENTIAL),
-    ]
-)
-WAITS = st.sampled_from([0, 1, 50 * MS, 200 * MS, 300 * MS, S, S, 2 * S, 61 * S, 301 * S])
+PLACES, TICKETS = st.integers(0, 1), st.integers(1, 7)
 
 
-def circuit(one: Circuit) -> dict[str, Any]:
-    return {field.name: getattr(one, field.name) for field in attrs.fields(Circuit)}
-
-
-@attrs.define(eq=False)
-class Told:
-    """One pool: the machine, the model, and what its askers wait for."""
-
-    state: PoolState
-    model: PoolModel
-    at: int = 0
-    "Of its last message."
-    due: dict[int, int] = attrs.field(factory=dict)
-    "Tickets whose answer comes after a pause, with the latest time for it."
-    probes: dict[Slot, int] = attrs.field(factory=dict)
-    "Tickets that were told that they are the probe, and have not said yet what it brought."
-
-    def forget_probes(self) -> None:
-        """Those whose attempt has ended, and those of circuits that have closed."""
-        running = self.model.running
-        self.probes = {
-            slot: ticket
-            for slot, ticket in self.probes.items()
-            if slot.is_barred and ticket in running and running[ticket].real is slot
-        }
-
-
-class TwoPools(RuleBasedStateMachine):
+class TwoPools(Asked, RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**64 - 1), pools=st.tuples(POOLS, POOLS))
     def begin(self, seed: int, pools: tuple[Pool, Pool]) -> None:
-        self.seed, self.at, self.position = seed, 0, 0
-        meters, shared = Meters(), {}
-        self.pools = [Told(PoolState("chat", seed + place, meters), PoolModel(shared)) for place in (0, 1)]
-        self.recorded: list[tuple[int, Message, tuple[Effect, ...]]] = []
+        self.open(seed)
         for place in (0, 1):
             self.configure(place, pools[place])
 
@@ -198,137 +139,33 @@ class TwoPools(RuleBasedStateMachine):
         told.model.leave(ticket)
         told.due.pop(ticket, None)
 
+    @rule(place=PLACES, outcomes=st.lists(OUTCOMES, min_size=1, max_size=6))
+    def come_and_go(self, place: int, outcomes: list[Outcome]) -> None:
+        """One request after the other, each with one attempt."""
+        for ticket, outcome in enumerate(outcomes, start=100):
+            self.acquire(place, [ticket], None)
+            self.finish(place, ticket, outcome)
+
+    @rule(place=PLACES, outcomes=st.lists(FAILURES, min_size=3, max_size=8), wait=WAITS)
+    def fail(self, place: int, outcomes: list[Outcome], wait: int) -> None:
+        """Until circuits open; then time passes, and the next ones may be probes."""
+        self.come_and_go(place, outcomes)
+        self.at += wait
+        self.acquire(place, [1, 2, 3], None)
+
     # What the operator does.
 
-    @rule(place=PLACES, pool=POOLS | st.none())
+    @rule(place=PLACES, pool=st.one_of(POOLS, POOLS, POOLS, st.none()))
     def reconfigure(self, place: int, pool: Pool | None) -> None:
         self.configure(place, pool)
 
-    @rule(place=PLACES, weight=st.integers(0, 3), limits=LIMITS, credential=st.sampled_from([None, "env:A", "env:C"]))
-    def adjust_providers(self, place: int, weight: int, limits: Any, credential: str | None) -> None:
-        """The same providers under other weights, limits and credentials, in the other order, perhaps without one."""
-        self.changed(
-            place,
-            lambda pool: attrs.evolve(
-                pool,
-                providers=named(
-                    [
-                        attrs.evolve(one, weight=weight, limits=limits, credential=credential)
-                        for one in reversed(pool.providers[weight == 0 :])
-                    ]
-                ),
-            ),
-        )
-
-    @rule(place=PLACES, limits=LIMITS, strategy=st.sampled_from(Strategy), circuit=CIRCUITS)
-    def adjust_pool(self, place: int, limits: Any, strategy: Strategy, circuit: Any) -> None:
-        self.changed(place, lambda pool: attrs.evolve(pool, limits=limits, strategy=strategy, circuit=circuit))
-
-    def changed(self, place: int, change: Callable[[Pool], Pool]) -> None:
-        pool = self.pools[place].model.pool
-        if pool is not None:
-            self.configure(place, change(pool))
-
-    def configure(self, place: int, pool: Pool | None) -> None:
-        told, self.position = self.pools[place], self.position + 1
-        state = told.state
-        # What a pause that is over brings comes before the change.
-        assert self.tell(place, Tick(self.at)) is None
-        before = {
-            slot: (circuit(slot.health), circuit(slot.credential), slot.provider.credential)
-            for slot in (*state.slots, *state.draining)
-        }
-        assert self.tell(place, Reconfigure(pool, self.position, self.at)) is None
-        told.model.define(pool, self.at)
-        assert tuple(slot.provider for slot in state.slots) == (pool.providers if pool else ())
-        for slot in (*state.slots, *state.draining):
-            if slot in before and (pool is None or pool.circuit.enabled):
-                health, credential, sent_with = before[slot]
-                assert circuit(slot.health) == health
-                if slot.provider.credential == sent_with:
-                    assert circuit(slot.credential) == credential
-                else:
-                    assert circuit(slot.credential)["until"] is None
-                    told.probes.pop(slot, None)
-
-    # How an answer is taken.
-
-    def tell(self, place: int, message: Message) -> Effect | None:
-        """The message's own answer; those that were due are taken here."""
+    @rule(place=PLACES, data=st.data())
+    def adjust(self, place: int, data: st.DataObject) -> None:
+        """The same pool with something changed, its providers perhaps in the other order and one of them gone."""
         told = self.pools[place]
-        if isinstance(message, Acquire | Retry) and message.ticket in told.due:
-            # Whoever asks twice has the first answer first, so that it is clear which one is which.
-            assert self.tell(place, Tick(self.at)) is None
-        effects = step(told.state, message)
-        self.recorded.append((place, message, effects))
-        told.at = message.at
-        own = None
-        if isinstance(message, Acquire | Retry) and effects and effects[-1].ticket == message.ticket:
-            effects, own = effects[:-1], effects[-1]
-        for effect in effects:
-            # One answer, and only to who waits for one.
-            del told.due[effect.ticket]
-            if isinstance(effect, Leased):
-                self.took(told, effect)
-            else:
-                assert effect.refusal is Refusal.EXHAUSTED
-        self.woken = len(effects)
-        return own
-
-    def took(self, told: Told, lease: Leased) -> None:
-        """A lease was given: it is of the definition in force, within its limits, and the only probe if it is one."""
-        model, name = told.model, lease.provider.name
-        slot = model.slots[int(name)]
-        assert slot.provider == lease.provider
-        assert lease.provider.weight
-        model.take(lease.ticket, int(name), told.at)
-        assert (lease.attempt, lease.decision.chosen) == (model.attempts[lease.ticket], name)
-        assert slot.meter.limit is None or slot.meter.active <= slot.meter.limit
-        (row,) = [one for one in lease.decision.candidates if one.is_chosen]
-        assert row.verdict in ({Verdict.ADMISSIBLE, Verdict.OPEN} if lease.is_probe else {Verdict.ADMISSIBLE})
-        told.forget_probes()
-        if lease.is_probe:
-            real = told.state.slots[int(name)]
-            assert real not in told.probes
-            told.probes[real] = lease.ticket
-
-    def spendings(self) -> list[tuple[int, int | None]]:
-        """All leases and tokens there are."""
-        found: list[tuple[int, int | None]] = []
-        for told in self.pools:
-            for slot in told.state.slots:
-                found.append((slot.meter.active, slot.meter.limiter and slot.meter.limiter.full_at))
-            found.append((len(told.state.journeys), told.state.limiter and told.state.limiter.full_at))
-        return found
-
-    def check_refusal(self, told: Told, refusal: Refusal, *, was_inside: bool) -> None:
-        """There was nothing to be had."""
-        model = told.model
-        assert (refusal is Refusal.RETIRED) == (model.pool is None)
-        if model.pool is None:
+        if told.model.pool is None:
             return
-        assert (refusal is Refusal.EXHAUSTED) == was_inside
-        match refusal:
-            case Refusal.EXHAUSTED:
-                pass
-            case Refusal.POOL_RATE:
-                assert model.bucket is not None
-                assert model.bucket.least < 1
-            case Refusal.POOL_FULL:
-                assert model.pool.limits.max_concurrent is not None
-                assert len(model.attempts) >= model.pool.limits.max_concurrent
-            case Refusal.NO_PROVIDERS:
-                assert not any(slot.provider.weight for slot in model.slots)
-            case Refusal.PROVIDER_RATE:
-                assert any(slot.provider.weight and slot.lacks_tokens(told.at) for slot in model.slots)
-            case _:
-                assert not any(self.is_admissible(told, slot) for slot in model.slots)
-
-    def is_admissible(self, told: Told, slot: SlotModel) -> bool:
-        """Whether a provider could take an attempt now, by limits, weight and circuits."""
-        assert slot.real is not None
-        full = slot.meter.limit is not None and slot.meter.active >= slot.meter.limit
-        return bool(slot.provider.weight) and not full and bar_of(slot.real, told.at) is None
+        self.configure(place, data.draw(changes_of(told.model.pool)))
 
     # What holds after each step.
 
@@ -338,7 +175,7 @@ class TwoPools(RuleBasedStateMachine):
             state, model = told.state, told.model
             assert state.journeys.keys() == model.attempts.keys()
             assert sum(slot.active for slot in (*state.slots, *state.draining)) == len(model.running)
-            assert sorted((slot.provider.identity, slot.active) for slot in state.draining) == sorted(
+            assert Counter((slot.provider.identity, slot.active) for slot in state.draining) == Counter(
                 (slot.provider.identity, slot.active) for slot in model.draining
             )
             assert state.is_over == (model.pool is None and not model.attempts)

@@ -1,5 +1,6 @@
 """Providers in memory: an `engine.ports.Upstream` that answers as its script says."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -41,12 +42,14 @@ class ScriptedAnswer:
     retry_after_ns: int | None = None
     closed: int = 0
 
-    async def receive(self) -> bytes:
+    async def receive(self, patience_s: float = math.inf) -> bytes:
         await trio.lowlevel.checkpoint()
-        while self._rest and isinstance(self._rest[0], float):
-            await trio.sleep(self._rest[0])
-            del self._rest[0]
-        return self._next()
+        with trio.move_on_after(patience_s):
+            while self._rest and isinstance(self._rest[0], float):
+                await trio.sleep(self._rest[0])
+                del self._rest[0]
+            return self._next()
+        raise UpstreamFailed(Failure.TIMEOUT)
 
     def receive_nowait(self) -> bytes | None:
         """What has arrived: all but a break, which has yet to happen."""
