@@ -5,6 +5,9 @@ import pytest
 pytest.register_assert_rewrite(
     "tests.contracts.event_log",
     "tests.e2e.running",
+    "tests.engine.pool.conversation",
+    "tests.engine.pool.model",
+    "tests.engine.pool.two_pools",
     "tests.engine.runtime.running",
     "tests.engine.runtime.scripted_upstream",
 )

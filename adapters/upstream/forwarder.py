@@ -16,7 +16,7 @@ from adapters import clock
 from adapters.upstream.body import decodes, is_meant_as_json, with_model
 from adapters.upstream.headers import RawHeaders, request_fields
 from adapters.upstream.retry_after import retry_after_ns
-from adapters.upstream.transport import ROUTE, Body, Route, route_of
+from adapters.upstream.transport import ROUTE, Body, PooledTransport, Route, route_of
 from engine.errors import NO_MODEL, Failure, Reason, Refused, UpstreamFailed
 from engine.names import CredentialId, Nanoseconds
 from engine.ports import Headers, Request
@@ -92,26 +92,35 @@ class Forwarder:
         unix_s: Callable[[], int] = clock.unix_s,
     ) -> None:
         self._transport = transport
+        self._keeps_time = isinstance(transport, PooledTransport)
         self._resolve = resolve
         self._unix_s = unix_s
 
     async def send(self, provider: Provider, request: Request, timeouts: Timeouts) -> HttpAnswer:
         """Send one attempt; the answer's head. Raises UpstreamFailed, Refused(BAD_REQUEST) (MODEL-5).
 
-        `first_byte_s` bounds all of it (STREAM-5), `connect_s` the making of a connection where one is made.
+        `first_byte_s` bounds all of it (STREAM-5), `connect_s` the making of a connection where one is made. Our own
+        transport keeps both.
         """
         outgoing = self._outgoing(provider, request, timeouts)
         try:
-            return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
+            if self._keeps_time or timeouts.first_byte_s is None:
+                return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
+            with trio.move_on_after(timeouts.first_byte_s):
+                return HttpAnswer(await self._transport.handle_async_request(outgoing), self._unix_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise UpstreamFailed(Failure.CONNECT, str(error)) from error
         except httpx.TimeoutException as error:
             raise UpstreamFailed(Failure.TIMEOUT, str(error)) from error
         except (httpx.TransportError, OSError) as error:
             raise UpstreamFailed(Failure.BROKEN, str(error)) from error
+        raise UpstreamFailed(Failure.TIMEOUT, f"no head of an answer in {timeouts.first_byte_s:g} s")
 
     def _outgoing(self, provider: Provider, request: Request, timeouts: Timeouts) -> httpx.Request:
         body = _body_for(provider, request)
+        bounds = {"connect": timeouts.connect_s}
+        if self._keeps_time:
+            bounds["read"] = timeouts.first_byte_s
         # Only what many requests share is remembered: clients must not be able to fill memory with paths.
         address = _address if request.query or len(request.path) > _REMEMBERED else _address_before
         url, route, host = address(provider.url, request.path, request.query)
@@ -131,7 +140,7 @@ class Forwarder:
             url,
             headers=RawHeaders(fields),
             stream=httpx.ByteStream(body),
-            extensions={ROUTE: route, "timeout": {"connect": timeouts.connect_s, "read": timeouts.first_byte_s}},
+            extensions={ROUTE: route, "timeout": bounds},
         )
 
     def _secret(self, credential: CredentialId) -> str:

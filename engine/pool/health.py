@@ -20,6 +20,8 @@ _REFUSED_CREDENTIAL: Final = {401, 403}
 _TOO_MANY: Final = 429
 _NO_CREDENTIAL_NS: Final = 10**9
 """How long a provider without a secret is left alone: asking the vault again costs nothing but a lookup (KEY-3)."""
+_FAILED_NS: Final = 10 * 10**9
+"""What a failure counts as in the average latency."""
 _SMOOTHING: Final = 8
 """A sample moves the average latency by one part in so many."""
 
@@ -28,16 +30,19 @@ def note(
     slot: Slot, ticket: Ticket, outcome: Outcome, at: Nanoseconds, terms: Terms, *, sent_with: CredentialId | None
 ) -> None:
     """Take over what an attempt has shown, which was sent with that credential."""
-    if outcome.kind is Kind.SUCCEEDED and outcome.latency_ns is not None:
-        slot.latency_ns = _averaged(slot.latency_ns, outcome.latency_ns)
-    if not terms.has_circuits:
-        return
     health, credential = slot.health, slot.credential
     if outcome.kind is Kind.SUCCEEDED:
-        if health.failures or slot.is_barred:
+        if outcome.latency_ns is not None:
+            slot.latency_ns = _averaged(slot.latency_ns, outcome.latency_ns)
+        if terms.has_circuits and (health.failures or slot.is_barred):
             answered(slot, ticket)
         return
     health_fails, credential_fails = _blame(outcome, terms, sent_with)
+    if health_fails or credential_fails:
+        # Else one that fails at once would look quick.
+        slot.latency_ns = _averaged(slot.latency_ns, _FAILED_NS)
+    if not terms.has_circuits:
+        return
     cause = Cause(ticket, at, _what(outcome))
     if health_fails:
         threshold = 1 if _opens_at_once(outcome, terms) else terms.threshold

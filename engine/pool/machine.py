@@ -35,12 +35,14 @@ from engine.snapshot import Strategy
 
 def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
     """Take one message; change the state in place; the answers, to whomever they are due."""
+    if isinstance(message, Finish):
+        # Before anybody is woken: the one that ends is not to get another lease.
+        _finish(state, message)
+        return _wake(state, message.at) if state.alarms else ()
     effects = _wake(state, message.at) if state.alarms else ()
     match message:
         case Acquire():
             effects += _acquire(state, message)
-        case Finish():
-            _finish(state, message)
         case Retry():
             effects += _retry(state, message)
         case Answered(ticket=ticket):
@@ -207,7 +209,7 @@ def _decide(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) ->
         return _refused(state, ticket, rows, decision)
     limiter = slot.meter.limiter
     if limiter is not None:
-        if not limiter.has_token(at):
+        if not terms.heeds_rate and not limiter.has_token(at):
             decision.chosen = None
             return Refused(ticket, Refusal.PROVIDER_RATE, limiter.next_at(at), None, decision)
         limiter.take(at)

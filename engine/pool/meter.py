@@ -36,13 +36,13 @@ class Meter:
 class Meters:
     """The meters of deployments, by name: one table a process."""
 
-    _shared: dict[str, Meter] = attrs.field(factory=dict)
+    shared: dict[str, Meter] = attrs.field(factory=dict)
 
     def attach(self, provider: Provider) -> Meter:
         """The meter for a new slot of a provider."""
         if provider.deployment is None:
             return Meter(slots=1)
-        meter = self._shared.setdefault(provider.deployment, Meter())
+        meter = self.shared.setdefault(provider.deployment, Meter())
         meter.slots += 1
         return meter
 
@@ -50,4 +50,4 @@ class Meters:
         """A slot is gone. With the last one, its deployment's meter is."""
         meter.slots -= 1
         if provider.deployment is not None and not meter.slots:
-            del self._shared[provider.deployment]
+            del self.shared[provider.deployment]

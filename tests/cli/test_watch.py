@@ -33,6 +33,11 @@ from projections.live import LiveView
 TOKEN = "an-admin-token-of-the-tests"
 
 
+async def nothing_known(number: int) -> None:
+    """No decision is remembered here."""
+    del number
+
+
 class Gateway:
     """The control port over a pool that gets busier with every look."""
 
@@ -69,6 +74,7 @@ async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
         AdminToken(TOKEN),
         status=lambda: (True, {}),
         serve_live=partial(serve_live, hub=gateway.hub),
+        explain=nothing_known,
     )
     listener = listen(Address("127.0.0.1", 0), option="--control")
     gateway.address = address_of(listener)

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from adapters.poller import Poller
+from adapters.poller import LOOK_S, Poller
 from adapters.wire import RECEIVE_BYTES, PlainWire
 
 
@@ -179,3 +179,35 @@ async def test_a_peer_that_reads_nothing_is_given_up(poller: Poller, autojump_cl
     assert trio.current_time() - started >= 60
     wire.close()
     theirs.close()
+
+
+async def test_a_long_wait_ends_a_look_late_at_most(
+    poller: Poller, pair: tuple[socket.socket, socket.socket], autojump_clock: trio.testing.MockClock
+) -> None:
+    """DEF-40: without a scope of its own for each wait; what came meanwhile is still to be read."""
+    ours, theirs = pair
+    wire = PlainWire(ours, poller)
+    for patience_s in (5.0, 600.0):
+        began = autojump_clock.current_time()
+        with pytest.raises(TimeoutError):
+            await wire.receive(patience_s)
+        assert patience_s <= autojump_clock.current_time() - began <= patience_s + LOOK_S + 0.01
+    theirs.send(b"late")
+    assert await wire.receive(600.0) == b"late"
+
+
+async def test_a_short_wait_ends_in_time(
+    poller: Poller, pair: tuple[socket.socket, socket.socket], autojump_clock: trio.testing.MockClock
+) -> None:
+    """Exactly, also after a long one; a wait that is over already ends at once."""
+    ours, theirs = pair
+    wire = PlainWire(ours, poller)
+    with trio.move_on_after(2):
+        await wire.receive(600.0)
+    for patience_s in (0.25, 4.5, 0.0, -1.0):
+        began = autojump_clock.current_time()
+        with pytest.raises(TimeoutError):
+            await wire.receive(patience_s)
+        assert autojump_clock.current_time() - began == pytest.approx(max(0.0, patience_s), abs=0.01)
+    theirs.send(b"late")
+    assert await wire.receive(0.25) == b"late"

@@ -71,7 +71,7 @@ def test_a_record_that_was_changed_is_told() -> None:
     assert isinstance(lease, Leased)
     forged = attrs.evolve(lease, decision=attrs.evolve(lease.decision, chosen="somebody"))
     answers = (*entries[place].answers[:-1], forged)
-    changed.add([*entries[:place], attrs.evolve(entries[place], answers=answers), *entries[place + 1 :]])
+    changed.add([*entries[:place], entries[place]._replace(answers=answers), *entries[place + 1 :]])
     story = changed.story(ticket)
     assert story is not None
     assert isinstance(story.mismatch, Mismatch)

@@ -108,7 +108,7 @@ def test_a_probe_before_its_time_is_called_one() -> None:
 def test_a_requests_steps_in_order() -> None:
     """Its questions, the waking after its backoff, and its end; times are since its first step."""
     made = decision(row("a"), chosen="a")
-    lease = Leased(7, Provider("a", "http://a.example/"), 1, 3, DEFAULT_TIMEOUTS, False, None, made)
+    lease = Leased(7, Provider("a", "http://a.example/"), 1, 3, DEFAULT_TIMEOUTS, is_probe=False, decision=made)
     again = attrs.evolve(lease, attempt=2, is_probe=True)
     entries = (
         Entry(1, "chat", Acquire(7, NOW), (lease,)),

@@ -190,7 +190,7 @@ class TwoPools(Asked, RuleBasedStateMachine):
                     expected.meter.bucket.assert_is(slot.meter.limiter, self.at)
             if model.bucket is not None:
                 model.bucket.assert_is(state.limiter, self.at)
-        shared = self.pools[0].state.meters._shared
+        shared = self.pools[0].state.meters.shared
         assert {name: (meter.slots, meter.active) for name, meter in shared.items()} == {
             name: (meter.users, meter.active) for name, meter in self.pools[0].model.shared.items()
         }
@@ -228,7 +228,7 @@ class TwoPools(Asked, RuleBasedStateMachine):
                 self.finish(place, ticket, SUCCEEDED)
             self.configure(place, None)
         self.leases_are_slots_and_balances_the_models()
-        assert self.pools[0].state.meters._shared == {}
+        assert self.pools[0].state.meters.shared == {}
 
 
 class TestPoolMachine(TwoPools.TestCase):  # type: ignore[misc, valid-type]

@@ -92,15 +92,15 @@ def test_the_meter_lives_as_long_as_a_slot_of_it() -> None:
     assert [here.acquire(1), there.acquire(1)] == ["a", "a"]
     here.reconfigure(chat())
     there.reconfigure(None)
-    assert meters._shared["d"].slots == 2
+    assert meters.shared["d"].slots == 2
     here.reconfigure(chat(one))
     assert here.acquire(2) is Refusal.PROVIDER_RATE
     there.finish(1)
     assert there.state.is_over
-    assert (meters._shared["d"].slots, meters._shared["d"].active) == (1, 1)
+    assert (meters.shared["d"].slots, meters.shared["d"].active) == (1, 1)
     here.reconfigure(None)
     here.finish(1)
-    assert meters._shared == {}
+    assert meters.shared == {}
 
 
 def test_a_pool_that_returns_finds_the_meter_that_others_kept() -> None:

@@ -1,5 +1,6 @@
 """A look into an answer, over answers in memory whose pieces take the time they are given."""
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -33,7 +34,8 @@ class Timed:
     received: int = 0
     closed: int = 0
 
-    async def receive(self) -> bytes:
+    async def receive(self, patience_s: float = math.inf) -> bytes:
+        del patience_s
         await trio.lowlevel.checkpoint()
         while self._rest and isinstance(self._rest[0], float):
             until = trio.current_time() + self._rest[0]
