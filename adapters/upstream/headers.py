@@ -27,9 +27,9 @@ class RawHeaders(httpx.Headers):
     Equal to what `httpx.Headers(fields)` gives; a test holds it to that.
     """
 
-    def __init__(self, fields: Headers) -> None:
-        super().__init__()
+    def __init__(self, fields: Headers) -> None:  # the parent's own would ask abstract types what `fields` are
         self._list = [(name, name, value) for name, value in fields]
+        self._encoding = None
 
 
 def request_fields(fields: Headers, *, traced: bool) -> list[tuple[bytes, bytes]]:
