@@ -181,6 +181,26 @@ async def test_when_all_was_tried(
     assert [answer.closed for answer in upstream.answers] == [1] * len(upstream.answers)
 
 
+async def test_an_earlier_attempts_answer_says_nothing_of_the_last_ones_provider(told: Told) -> None:
+    """DEF-70, FB-6: where the last attempt may not be repeated the answer before it is relayed, and each provider has
+    the outcome of its own attempt, whatever becomes of the body.
+    """
+    upstream = ScriptedUpstream(a=[Reply(500)], b=[Failure.BROKEN])
+    for reads in (True, False):
+        async with running(chat(on_maybe_executed=False), upstream) as gateway:
+            answer = await gateway.forward(a_request())
+            assert (answer.status, answer.provider.name, answer.attempts) == (500, "a", 2)
+            async with answer:
+                while reads and await answer.receive():
+                    pass
+            await gateway.assert_nothing_is_held()
+        broken = Outcome(Kind.FAILED, failure=Failure.BROKEN)
+        ended = [message.outcome for _, message in told if isinstance(message, (Retry, Finish))]
+        assert [(one.status, one.failure) for one in ended] == [(500, None), (None, Failure.BROKEN)]
+        assert ended[-1] == broken
+        told.clear()
+
+
 async def test_an_answer_that_may_not_be_tried_again_is_never_masked() -> None:
     """FB-6, T8: a client's own fault is told as the provider put it, and so is everything where fallback is off."""
     for policy, status in (
