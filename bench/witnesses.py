@@ -45,8 +45,8 @@ async def saturate(port: int, until: trio.Event) -> Tokens:
     """
     tokens, client = Tokens(), await Client.connect(port)
     first = await client.chat("metered")
-    if first.status != 200 or first.headers.get("x-ratelimit-remaining-requests") != str(BURST - 1):
-        raise ValueError(f"the bucket was not full at the start: {first}")
+    if first.status != 200:
+        raise ValueError(f"not let in at the start: {first}")
     tokens.admitted, certain = 1, False
     while not (until.is_set() and certain):
         await trio.sleep(_POLL_S)

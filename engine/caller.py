@@ -55,7 +55,7 @@ class Admitted:
     retry_at: Nanoseconds | None = None
     "When asking again may help, where that is known."
     quota: Quota | None = None
-    "Of the key's rate limit, where that refused."
+    "Of the key's rate limit."
 
 
 @attrs.define(eq=False)
@@ -98,9 +98,10 @@ def _enter(state: CallerState, message: Enter) -> Admitted:
         return Admitted(ticket, Entry.FULL)
     state.tickets[ticket] = message.key_id
     key.active += 1
-    if limiter is not None:
-        limiter.take(at)
-    return Admitted(ticket, Entry.GRANTED)
+    if limiter is None:
+        return Admitted(ticket, Entry.GRANTED)
+    limiter.take(at)
+    return Admitted(ticket, Entry.GRANTED, None, limiter.quota(at))
 
 
 def _key(state: CallerState, message: Enter) -> KeyState:

@@ -27,7 +27,7 @@ class Rate:
     "Tokens in a full bucket."
 
 
-@attrs.frozen
+@attrs.define
 class Quota:
     """What a caller is told of a limit: `x-ratelimit-limit|remaining|reset-requests`."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from adapters.fields import HOP_BY_HOP, connection_options
-from adapters.http.limits import NO_RETRY, retry_fields
+from adapters.http.limits import NO_RETRY, quota_fields, retry_fields
 from adapters.http.messages import Response
 from adapters.observe import Observer, Served
 from engine.errors import UpstreamFailed
@@ -38,8 +38,8 @@ class Relay(Response):
         self.status = answer.status
         self._length = _length_of(answer.headers)
         headers = _passed_on(answer.headers, added=_added(answer), anthropic=anthropic)
-        if answer.status >= 400:
-            headers = _with_retry(headers, answer)
+        if answer.status >= 400 or answer.quota is not None:
+            headers = _with_limits(headers, answer)
         headers += identity(request.request_id, anthropic=anthropic)
         headers += _served_by(answer.pool.alias, answer.provider.name, answer.position, answer.attempts)
         headers.append((b"x-pointsman-decision", b"%d" % answer.ticket))
@@ -132,9 +132,9 @@ def _passed_on(fields: Headers, *, added: Mapping[bytes, bytes], anthropic: bool
     return kept
 
 
-def _with_retry(fields: list[tuple[bytes, bytes]], answer: Answer) -> list[tuple[bytes, bytes]]:
-    """An error's fields with its Retry-After cut to what is bearable, and whether trying again is worth it."""
-    own: list[tuple[bytes, bytes]] = []
+def _with_limits(fields: list[tuple[bytes, bytes]], answer: Answer) -> list[tuple[bytes, bytes]]:
+    """The fields with the caller's quota in place of the upstream's, and its Retry-After cut to what is bearable."""
+    own = [] if answer.quota is None else quota_fields(answer.quota)
     if answer.retry_after_ns is not None:
         own += retry_fields(answer.retry_after_ns, longest_s=answer.pool.circuit.max_retry_after_s)
     if answer.is_exhausted and NO_RETRY not in own:

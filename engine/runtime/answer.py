@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from engine.errors import Failure, UpstreamFailed
+from engine.limiter import Quota
 from engine.names import KeyId, Nanoseconds, Position
 from engine.pool.messages import ABANDONED, SUCCEEDED, Kind, Leased, Outcome
 from engine.ports import Clock, Headers, UpstreamAnswer
@@ -25,6 +26,7 @@ class Held(Protocol):
     tried: list[str]
     upstream_ns: Nanoseconds
     is_exhausted: bool
+    quota: Quota | None
 
     @property
     def pool(self) -> Pool: ...
@@ -67,6 +69,8 @@ class Answer:
         self.headers: Headers = upstream.headers
         self.retry_after_ns = upstream.retry_after_ns if upstream.status >= 400 else None
         self.ticket = lease.ticket
+        self.quota = held.quota
+        "Of the caller's rate limit, where its key has one."
         self.pool = held.pool
         self.attempts = held.attempts
         self.position = held.position

@@ -10,6 +10,7 @@ from engine.access import Admission, not_found
 from engine.caller import Entry
 from engine.errors import Failure, Reason, Refused, Scope
 from engine.fallback import tries_again_on_embedded, tries_again_on_failure, tries_again_on_status
+from engine.limiter import Quota
 from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
 from engine.pool.messages import ABANDONED, UNSENT, Kind, Leased, Outcome, Refusal
 from engine.pool.messages import Refused as NotLeased
@@ -64,6 +65,8 @@ class Attempts:
     attempts: int = 0
     upstream_ns: Nanoseconds = 0
     is_exhausted: bool = False
+    quota: Quota | None = None
+    "Of the key's rate limit."
     tried: list[str] = attrs.field(factory=list)
     "What became of each attempt that is not the answer, for the log."
     outcome: Outcome = ABANDONED
@@ -97,6 +100,7 @@ class Attempts:
         self._entered = True
         admitted = await self._callers.enter(self.ticket, key, self.position)
         if admitted.entry is Entry.GRANTED:
+            self.quota = admitted.quota
             return
         self._entered = False
         reason = Reason.RATE_LIMIT if admitted.entry is Entry.RATE else Reason.CONCURRENCY_LIMIT

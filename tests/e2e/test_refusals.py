@@ -89,6 +89,8 @@ async def test_err_8_a_rate_limit_says_whose_it_is_and_when_to_come_back(world: 
     before = await world.received()
     passed = [await world.ask(alias, field) for _ in range(2)]
     assert [answer.status for answer in passed] == [200, 200]
+    if scope == "key":
+        assert [answer.header(QUOTA[1]) for answer in passed] == ["1", "0"], "told on answers too"
     refused = await world.ask(alias, field)
     is_refused(refused, 429, "rate_limit", scope)
     assert EACH_S - 10 < wait_s(refused) <= EACH_S

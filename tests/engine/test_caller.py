@@ -51,8 +51,8 @@ def test_a_key_without_a_token_is_told_when_one_comes() -> None:
     limits = Limits(None, 2, 2)
     told = [step(state, Enter(ticket, 0, "k", limits, 1)) for ticket in (1, 2, 3)]
     assert told == [
-        (Admitted(1, GRANTED),),
-        (Admitted(2, GRANTED),),
+        (Admitted(1, GRANTED, None, Quota(2, 1, S // 2)),),
+        (Admitted(2, GRANTED, None, Quota(2, 0, S)),),
         (Admitted(3, RATE, S // 2, Quota(2, 0, S)),),
     ]
     assert enter(state, 3, limits, at=S // 2 - 1) is RATE
