@@ -17,6 +17,7 @@ from adapters.http.server import Server
 from adapters.store import UnknownCredential, Vault
 from engine.errors import PointsmanError
 from engine.names import Alias, Position
+from engine.pool.circuit import Turn
 from engine.pool.view import PoolView
 from engine.runtime.follower import Follower
 from engine.runtime.router import Router
@@ -85,6 +86,16 @@ async def stop_when_asked(asked: StopSignals, state: State, server: Server, drai
     with trio.move_on_after(drain_s):
         await asked.second.wait()
     server.abort()
+
+
+def log_turn(alias: Alias, turn: Turn) -> None:
+    """One line for each circuit that opens or closes."""
+    since = [f"{cause.what} in request {cause.ticket}" for cause in turn.causes]
+    if turn.wait_ns is None:
+        _log.info("circuit closed", pool=alias, provider=turn.provider, of=turn.of)
+    else:
+        seconds = turn.wait_ns // 1_000_000 / 1000
+        _log.warning("circuit open", pool=alias, provider=turn.provider, of=turn.of, seconds=seconds, since=since)
 
 
 def warn_of_missing_credentials(snapshot: RoutingSnapshot, aliases: Iterable[Alias], vault: Vault) -> bool:

@@ -22,6 +22,7 @@ from adapters.http.server import Server, address_of, listen
 from adapters.lifecycle import (
     State,
     StopSignals,
+    log_turn,
     refresh_credentials,
     stop_when_asked,
     warn_of_missing_credentials,
@@ -45,6 +46,9 @@ from engine.runtime.router import Router
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
+
+_TICKETS_A_SECOND = 100_000
+"""More than requests can come: so tickets of a later process are higher."""
 
 _log = structlog.get_logger("pointsman")
 
@@ -87,14 +91,21 @@ async def _serve(
         journal = Journal()
         callers = CallerActor(clock=clock.monotonic_ns, journal=journal)
         async with trio.open_nursery() as running:
-            router = Router(running, follower.snapshot, clock=clock.monotonic_ns, seed=clock.new_seed, journal=journal)
+            router = Router(
+                running,
+                follower.snapshot,
+                clock=clock.monotonic_ns,
+                seed=clock.new_seed,
+                journal=journal,
+                on_turn=log_turn,
+            )
             state = State(router, follower, file)
             live = LiveHub(sample=state.sample)
             recent = Recent(journal, lambda: router.checkpoint(callers))
             observer.watch(
                 position=lambda: router.snapshot.position,
                 views=state.views,
-                keys=callers.active,
+                keys=callers.standing,
                 dropped=lambda: recent.dropped,
             )
 
@@ -121,7 +132,9 @@ async def _serve(
                 if settings.watch:
                     running.start_soon(file.follow)
 
-            forward = Forward(router, callers, forwarder, clock=clock.monotonic_ns)
+            # Decisions are known by their tickets, also to clients that still have one of the process before.
+            first = clock.unix_s() * _TICKETS_A_SECOND
+            forward = Forward(router, callers, forwarder, clock=clock.monotonic_ns, first_ticket=first)
             inference = Inference(
                 forward,
                 router,

@@ -38,6 +38,8 @@ class Served:
     status: int
     attempts: int
     position: int
+    decision: int
+    "The number to ask about."
     key: str | None
     ms: float
     "From the first byte read to the last one written."
@@ -63,6 +65,12 @@ class RefusedRequest:
     "As the client named it, shortened; None where it named none."
     scope: str | None
     "Whose limit it was; None where it was none."
+    why: str | None
+    "The pool's own word for it, where several come to one reason."
+    key: str | None
+    pool: str | None
+    decision: int | None
+    "The number to ask about; None where no actor was asked."
     tried: tuple[str, ...]
     "What became of each attempt."
     event: str = "refused"
@@ -83,7 +91,7 @@ class Observer:
         self._overhead_sum_ns = 0
         self._position: Callable[[], int] = int
         self._views: Callable[[], Iterable[PoolView]] = list
-        self._keys: Callable[[], Mapping[KeyId, int]] = dict
+        self._keys: Callable[[], Mapping[KeyId, tuple[int, int | None]]] = dict
         self._lost: Callable[[], int] = int
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -95,10 +103,10 @@ class Observer:
         *,
         position: Callable[[], int],
         views: Callable[[], Iterable[PoolView]],
-        keys: Callable[[], Mapping[KeyId, int]],
+        keys: Callable[[], Mapping[KeyId, tuple[int, int | None]]],
         dropped: Callable[[], int],
     ) -> None:
-        """Where to read, when asked: position, pools, what limited keys have in flight, the journal's losses."""
+        """Where to read, when asked: position, pools, how limited keys stand, the journal's losses."""
         self._position, self._views, self._keys, self._lost = position, views, keys, dropped
 
     def served(self, served: Served, overhead_ns: int) -> None:

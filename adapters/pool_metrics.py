@@ -32,12 +32,17 @@ def pool_metrics(views: Iterable[PoolView]) -> Iterator[Metric]:
     yield from (in_flight, retries, budgets, tokens, *providers.metrics())
 
 
-def key_metrics(active: Mapping[KeyId, int]) -> Iterator[Metric]:
-    """In flight, of keys that have limits."""
+def key_metrics(keys: Mapping[KeyId, tuple[int, int | None]]) -> Iterator[Metric]:
+    """In flight and tokens left, of keys that have limits and something to tell."""
     in_flight = GaugeMetricFamily("pointsman_key_in_flight", "Requests of a limited key now.", labels=["key"])
-    for key_id, count in active.items():
-        in_flight.add_metric([key_id], count)
-    yield in_flight
+    tokens = GaugeMetricFamily(
+        "pointsman_key_tokens", "Tokens left of a key's rate limit; none here: all of them.", labels=["key"]
+    )
+    for key_id, (active, left) in keys.items():
+        in_flight.add_metric([key_id], active)
+        if left is not None:
+            tokens.add_metric([key_id], left)
+    yield from (in_flight, tokens)
 
 
 class _Providers:
@@ -56,6 +61,10 @@ class _Providers:
             "pointsman_provider_credential", "The same for the gateway's credential there.", labels=labels
         )
 
+        self._openings = CounterMetricFamily(
+            "pointsman_provider_circuit_openings", "How often a provider's circuits were opened.", labels=labels
+        )
+
     def add(self, pool: PoolView) -> None:
         active: dict[str, int] = {}
         for provider in pool.providers:
@@ -67,13 +76,14 @@ class _Providers:
                 self._add_state([pool.alias, provider.name], provider)
 
     def metrics(self) -> tuple[Metric, ...]:
-        return self._in_flight, self._tokens, self._circuit, self._credential
+        return self._in_flight, self._tokens, self._circuit, self._credential, self._openings
 
     def _add_state(self, labels: list[str], provider: ProviderView) -> None:
         if provider.rate is not None:
             self._tokens.add_metric(labels, provider.rate.remaining)
         self._circuit.add_metric(labels, _phase(provider.circuit))
         self._credential.add_metric(labels, _phase(provider.credential))
+        self._openings.add_metric(labels, provider.openings)
 
 
 def _phase(circuit: CircuitView) -> int:

@@ -27,6 +27,8 @@ class Recent:
     def __init__(self, journal: Journal, checkpoint: Callable[[], Checkpoint]) -> None:
         self._journal = journal
         self._checkpoint = checkpoint
+        # What was noted so far is in the checkpoint.
+        journal.take()
         self._window = Window(checkpoint(), size=_ENTRIES)
 
     @property

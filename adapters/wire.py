@@ -17,11 +17,13 @@ from adapters.poller import Poller, Readiness
 RECEIVE_BYTES = 65536
 STALL_S = 60.0
 "How long a peer may read nothing while there is something to send."
+_SLOWEST = 1024
+"Bytes a second that a peer reads at least, over all of what is sent at once."
 
 
 class Wire(Protocol):
-    async def send(self, data: bytes) -> None:
-        """Send all of it. Raises OSError."""
+    async def send(self, data: bytes, deadline: float = math.inf) -> None:
+        """Send all of it, until a time of trio's clock. Raises OSError, which is TimeoutError when the time is over."""
         ...
 
     async def receive(self, patience_s: float = math.inf) -> bytes:
@@ -50,13 +52,13 @@ class PlainWire:
     def readiness(self) -> Readiness:
         return self._readiness
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, deadline: float = math.inf) -> None:
         try:
             sent = self.socket.send(data)
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            await self._send_rest(memoryview(data)[sent:])
+            await self._send_rest(memoryview(data)[sent:], deadline)
 
     async def receive(self, patience_s: float = math.inf) -> bytes:
         readiness = self._readiness
@@ -85,12 +87,14 @@ class PlainWire:
             trio.lowlevel.notify_closing(self.socket)
             self.socket.close()
 
-    async def _send_rest(self, rest: memoryview) -> None:
+    async def _send_rest(self, rest: memoryview, deadline: float) -> None:
+        # One that reads a little now and then must not have us wait for ever either.
+        deadline = min(deadline, trio.current_time() + STALL_S + len(rest) / _SLOWEST)
         while rest:
-            with trio.move_on_after(STALL_S) as patience:
+            with trio.move_on_at(min(deadline, trio.current_time() + STALL_S)) as patience:
                 await trio.lowlevel.wait_writable(self.socket)
             if patience.cancelled_caught:
-                raise TimeoutError(f"the peer has read nothing for {STALL_S:g} seconds")
+                raise TimeoutError("the peer does not read what is sent to it")
             try:
                 rest = rest[self.socket.send(rest) :]
             except BlockingIOError:
@@ -103,11 +107,13 @@ class TlsWire:
     def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self._stream = stream
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, deadline: float = math.inf) -> None:
         try:
-            with trio.fail_after(STALL_S):
+            with trio.fail_at(min(deadline, trio.current_time() + STALL_S + len(data) / _SLOWEST)):
                 await self._stream.send_all(data)
-        except (trio.TooSlowError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        except trio.TooSlowError:
+            raise TimeoutError("the peer does not read what is sent to it") from None
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise OSError("the TLS connection is broken") from error
 
     async def receive(self, patience_s: float = math.inf) -> bytes:

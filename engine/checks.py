@@ -18,6 +18,7 @@ from engine.policy_checks import (
     circuit_problems,
     fallback_problems,
     header_problems,
+    limit_differences,
     limit_problems,
     timeout_problems,
 )
@@ -120,16 +121,19 @@ def _priorities(where: Path, pool: Pool) -> Iterator[Problem]:
 
 
 def _deployments(manifest: Manifest) -> Iterator[Problem]:
-    """A deployment's limits are its own, so all that lead to it must state the same (SYNC-17)."""
+    """A deployment's limits are its own, so all that lead to it must state the same (SYNC-17). Limits that are invalid
+    by themselves are compared with nothing.
+    """
     first: dict[str, tuple[str, Limits]] = {}
     for alias, pool in manifest.pools.items():
         for place, provider in enumerate(pool.providers):
-            if provider.deployment is None:
+            if provider.deployment is None or any(limit_problems((), provider.limits)):
                 continue
             told = f"provider {provider.name!r} of pool {alias!r}"
             other, limits = first.setdefault(provider.deployment, (told, provider.limits))
-            if limits != provider.limits:
-                what = f"{told} gives {provider.deployment!r} other limits than {other} does"
+            differing = ", ".join(limit_differences(provider.limits, limits))
+            if differing:
+                what = f"{told} gives {provider.deployment!r} other limits than {other} does: {differing}"
                 where: Path = ("pools", alias, "providers", place, "deployment")
                 yield Problem(where, what, "the same limits wherever the deployment is named")
 

@@ -18,7 +18,7 @@ from enum import Enum
 import attrs
 
 from engine.limiter import Quota
-from engine.names import Nanoseconds, Position, Ticket
+from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
 
 NO_MODEL = (
     "Could not parse onwards model from request. 'model' parameter must be supplied in either the body or in the "
@@ -98,6 +98,10 @@ class Refused(PointsmanError):
     "For UPSTREAM_REJECTED: the upstream's, which is the client's too."
     ticket: Ticket | None = None
     "By which the refusal can be looked up; None where no actor was asked."
+    key_id: KeyId | None = None
+    pool: Alias | None = None
+    why: str | None = None
+    "For the log: the pool's own word for it, where several come to one reason."
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from engine.errors import Problem
+from engine.limiter import rate_of
 from engine.snapshot import Affinity, CircuitPolicy, Fallback, Limits, Timeouts
 
 Path = tuple[str | int, ...]
@@ -31,6 +32,23 @@ def limit_problems(where: Path, limits: Limits) -> Iterator[Problem]:
         yield Problem((*where, "requests_per_second"), f"{rate} is no rate", "a number above 0, e.g. 0.5")
     if limits.burst is not None and limits.burst < 1:
         yield Problem((*where, "burst"), f"{limits.burst} lets nothing through", "a whole number, 1 or more")
+
+
+def limit_differences(limits: Limits, others: Limits) -> Iterator[str]:
+    """Each field in which two valid limits are not the same limit, with both values: these first, then the others'.
+
+    A burst that is stated is the same as one that its rate alone gives.
+    """
+    rate, other = rate_of(limits), rate_of(others)
+    same = {
+        "max_concurrent": limits.max_concurrent == others.max_concurrent,
+        "requests_per_second": limits.requests_per_second == others.requests_per_second,
+        "burst": rate == other or limits.burst == others.burst,
+    }
+    for name, is_same in same.items():
+        if not is_same:
+            here, there = (_told(getattr(one, name)) for one in (limits, others))
+            yield f"{name} {here}, not {there}"
 
 
 def fallback_problems(where: Path, fallback: Fallback) -> Iterator[Problem]:
@@ -106,6 +124,10 @@ def _patterns(where: Path, patterns: tuple[int, ...]) -> Iterator[Problem]:
     for place, pattern in enumerate(patterns):
         if not 1 <= pattern <= 599:
             yield Problem((*where, place), f"{pattern} matches no status", "1 to 599 (FB-2)")
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:.15g}"
 
 
 def _is_waiting_time(seconds: float) -> bool:

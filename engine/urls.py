@@ -5,7 +5,7 @@ It holds by construction: the request path is appended as text and never resolve
 """
 
 import re
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit, urlunsplit
 
 # A dot segment counts as one also where only its slash is escaped or a path parameter follows: upstreams that decode
@@ -49,6 +49,11 @@ def _is_host(host: str, *, bracketed: bool) -> bool:
     if bracketed:
         try:
             return bool(IPv6Address(host))
+        except ValueError:
+            return False
+    if host.replace(".", "").isdigit():
+        try:
+            return bool(IPv4Address(host))
         except ValueError:
             return False
     return _HOST.fullmatch(host) is not None

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import attrs
 
+from engine.caller import Enter
 from engine.checkpoint import Checkpoint
 from engine.names import Ticket
+from engine.pool.messages import Acquire
 from engine.runtime.journal import Entry
 from projections.replay import Hole, Mismatch, Replay
 
@@ -64,7 +66,7 @@ class Window:
         """A request's entries, computed again; None: it is not in the window, or did not begin in it."""
         entries = (entry for part in self._parts for entry in part.entries)
         found = [entry for entry in entries if _ticket_of(entry) == ticket or _woke(entry, ticket)]
-        if not found:
+        if not found or not isinstance(found[0].input, Enter | Acquire):
             return None
         return Story(tuple(found), self._recomputed(found[0].seq, found[-1].seq))
 

@@ -10,11 +10,12 @@ import attrs
 from engine.caller import Admitted, Enter, Leave
 from engine.names import Nanoseconds
 from engine.pool.decision import Candidate, Decision, Verdict
-from engine.pool.messages import Acquire, Effect, Finish, Leased, Outcome, Retry
+from engine.pool.messages import Acquire, Effect, Finish, Kind, Leased, Outcome, Retry
 from engine.runtime.journal import Entry
 from engine.snapshot import Strategy
 
-_MS, _MICRO = 10**6, 10**6
+_MS = 10**6
+_PARTS = 10**15
 
 
 @attrs.frozen
@@ -33,8 +34,8 @@ class Step:
     ms: float
     "Since the request's first step."
     what: str
-    position: int | None = None
-    "Of the definition that decided."
+    defined_at: int | None = None
+    "At which position the pool's definition, which decided, was last changed."
     strategy: str | None = None
     draws: tuple[int, ...] = ()
     candidates: tuple[Considered, ...] = ()
@@ -62,9 +63,20 @@ def why(decision: Decision, candidate: Candidate) -> str:
         return "lost the draw"
     if decision.strategy is Strategy.LEAST_LATENCY and not candidate.is_tied:
         return "not drawn"
-    score = candidate.number / _MICRO if decision.strategy is Strategy.COST else candidate.number
     load = f"{candidate.active} active at weight {candidate.weight}"
-    return _OUTDONE[decision.strategy].format(score=score, load=load, span=_span(candidate.number))
+    if decision.strategy in _BY_SCORE:
+        return _behind(decision, candidate) or f"busier than its equal: {load}"
+    return _OUTDONE[decision.strategy].format(load=load, span=_span(candidate.number))
+
+
+def _behind(decision: Decision, candidate: Candidate) -> str | None:
+    """What the strategy compares first, where that decided."""
+    chosen = next((one for one in decision.candidates if one.is_chosen), candidate)
+    if chosen.number == candidate.number:
+        return None
+    if decision.strategy is Strategy.COST:
+        return f"dearer: {candidate.number / _PARTS:g}, not {chosen.number / _PARTS:g}"
+    return f"behind in order: priority {candidate.number}, not {chosen.number}"
 
 
 _BARRED = {
@@ -76,10 +88,9 @@ _BARRED = {
     Verdict.FULL: "concurrency: its limit of {number} is reached",
     Verdict.NO_TOKEN: "rate: next token in {wait}",
 }
+_BY_SCORE = {Strategy.PRIORITY, Strategy.COST}
 _OUTDONE = {
     Strategy.WEIGHTED_RANDOM: "higher score: {load}",
-    Strategy.PRIORITY: "behind in order, or busier there: priority {score}, {load}",
-    Strategy.COST: "dearer, or busier at the price: cost {score:g}, {load}",
     Strategy.LEAST_LATENCY: "slower for its load: {span}, {load}",
     Strategy.CONSISTENT_HASH: "farther on the ring, or over its share: {load}",
 }
@@ -87,7 +98,7 @@ _OUTDONE = {
 
 def _step(entry: Entry, ticket: int, start: Nanoseconds) -> Step:
     answer = next((one for one in entry.answers if one.ticket == ticket), None)
-    what = ", ".join(part for part in (_asked(entry, ticket), _answered(answer)) if part)
+    what = ", ".join(part for part in (_asked(entry, ticket), _answered(answer, _at(entry))) if part)
     decision = None if answer is None or isinstance(answer, Admitted) else answer.decision
     ms = (_at(entry) - start) / _MS
     if decision is None:
@@ -116,15 +127,20 @@ def _asked(entry: Entry, ticket: int) -> str:
     return what
 
 
-def _answered(answer: _Answer | None) -> str:
+def _answered(answer: _Answer | None, at: Nanoseconds) -> str:
     if answer is None:
         return ""
     if isinstance(answer, Leased):
         return f"gets {answer.provider.name}, attempt {answer.attempt}{' (a probe)' if answer.is_probe else ''}"
-    return answer.entry.value if isinstance(answer, Admitted) else f"refused: {answer.refusal.value}"
+    told = answer.entry.value if isinstance(answer, Admitted) else f"refused: {answer.refusal.value}"
+    if answer.quota is not None:
+        told += f", {answer.quota.remaining} of {answer.quota.limit} tokens left"
+    return told if answer.retry_at is None else f"{told}, again in {_span(answer.retry_at - at)}"
 
 
 def _outcome(outcome: Outcome) -> str:
+    if outcome.kind is Kind.UNSENT:
+        return "nothing was sent"
     what = f"status {outcome.status}" if outcome.status is not None else outcome.kind.value
     return outcome.failure.value if outcome.failure is not None else what
 

@@ -61,6 +61,14 @@ _UNTOLD: Final = {*_NAMES, "digest"}
 _TOLD_OF_POOLS: Final = frozenset(
     {"strategy", "keys", "fallback_enabled", "fallback_on_status", "fallback_on_rate_limit"}
 )
+_SWITCHES: Final = (
+    "fallback_on_rate_limit",
+    "fallback_on_connect_error",
+    "fallback_on_timeout",
+    "fallback_on_maybe_executed",
+    "fallback_on_embedded_error",
+)
+"""What is tried again besides statuses, each where it is on."""
 _TOLD_OF_PROVIDERS: Final = frozenset({"url", "weight"})
 _PATTERNS: Final = {"fallback_on_status", "circuit_open_on_status"}
 _ACTIONS: Final = {action.value for action in Action}
@@ -113,14 +121,16 @@ def particulars(event: Event, *, beside: frozenset[str] = frozenset()) -> Iterat
 
 
 def pool_particulars(event: PoolDefined) -> Iterator[str]:
-    """A pool's own definition, whole."""
+    """A pool's own definition, whole. Of a fallback all that is in force is told, set or not."""
+    on = [name for name in _SWITCHES if event.fallback_enabled and getattr(event, name)]
     yield event.strategy
     yield "no key list" if event.keys is None else f"{len(event.keys)} key(s)"
-    yield from particulars(event, beside=_TOLD_OF_POOLS)
+    yield from particulars(event, beside=_TOLD_OF_POOLS.union(on))
     if event.fallback_enabled:
         occasions = [pattern(status) for status in event.fallback_on_status]
-        occasions += ["rate limit"] if event.fallback_on_rate_limit else []
-        yield f"fallback on {', '.join(occasions) or 'nothing'}"
+        occasions += [_name(name).removeprefix("fallback on ") for name in on]
+        # What is wrong with a credential of the gateway's own is tried elsewhere in any case (DEF-71).
+        yield f"fallback on {', '.join(occasions) or 'its own credentials alone'}"
 
 
 def provider_particulars(event: ProviderDefined) -> Iterator[str]:

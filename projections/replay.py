@@ -87,11 +87,8 @@ class Replay:
         if isinstance(message, Started):
             self._pools[alias or ""] = PoolState(alias or "", message.seed, self._meters)
             return ()
-        state = self._pools[alias or ""]
-        answers = machine.step(state, message)
-        if state.is_over:
-            del self._pools[state.alias]
-        return answers
+        # One that is over stays, for the actor may have more letters; a new one of its name comes with `Started`.
+        return machine.step(self._pools[alias or ""], message)
 
 
 def replay(checkpoint: Checkpoint, entries: Iterable[Entry]) -> Mismatch | None:

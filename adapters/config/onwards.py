@@ -5,13 +5,13 @@ is in the manifest, in a warning, in an error or in a `repr`. It is synchronous 
 of pools: a running gateway calls it in a thread.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import attrs
 
-from adapters.config.findings import ConfigError, Finding, line, lines
+from adapters.config.findings import ConfigError, Finding, JsonPath, line, lines
 from adapters.config.inert import inert_fields
 from adapters.config.keyring import Keyring
 from adapters.config.origins import Origins
@@ -21,6 +21,7 @@ from adapters.config.references import References
 from adapters.config.sections import Section, with_ancestors
 from adapters.config.shape import examine
 from adapters.config.targets import Target, TargetReader
+from adapters.config.unread import unread_keys
 from engine.checks import problems_of
 from engine.errors import Rejected
 from engine.names import CredentialId
@@ -76,8 +77,8 @@ def load(
     )
 
     origins = _origins(keyring, read_targets)
-    errors.extend(origins.find(problem) for problem in problems_of(manifest))
-    warnings.extend(inert_fields(root))
+    errors.extend(_meant(origins, manifest, {found.path for found in examined.errors}))
+    warnings.extend((*inert_fields(root), *unread_keys(root)))
     (errors if strict else warnings).extend(ignored)
     if errors:
         raise ConfigError(lines(path, document, errors))
@@ -89,6 +90,17 @@ def load(
         content_digest=sha256(content).hexdigest(),
         origins=origins,
     )
+
+
+def _meant(origins: Origins, manifest: Manifest, told: set[JsonPath]) -> Iterator[Finding]:
+    """What is wrong with what the file means. A broken value counts as absent (`sections`), which is not its problem:
+    of a field that is told already nothing more is said.
+    """
+    for problem in problems_of(manifest):
+        found = origins.find(problem)
+        is_of_alias = len(found.path) <= len(("targets", "alias"))
+        if is_of_alias or found.path not in told:
+            yield found
 
 
 def _keyring(auth: Section, references: References) -> Keyring:

@@ -1,8 +1,8 @@
 """Bytes of a file to a document of JSON's types: objects, lists, strings, numbers, true, false and null.
 
-Law: what comes out could have been written as JSON, every object's keys are strings that occur once, every number
-is finite and every string is valid Unicode; or ConfigError names the places where that is not so. No message
-quotes the file's text: a broken line is often the line with the secret in it.
+Law: what comes out could have been written as JSON but for infinity and NaN, every object's keys are strings that
+occur once, and every string is valid Unicode; or ConfigError names the places where that is not so. No message quotes
+the file's text: a broken line is often the line with the secret in it.
 """
 
 import json

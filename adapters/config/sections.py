@@ -28,7 +28,11 @@ class Section:
     def get(self, name: str, default: Any = None) -> Any:
         """The value under a name; the default where it is absent, null or broken."""
         value = self.node.get(name)
-        return default if value is None or (*self.path, name) in self.broken else value
+        return default if value is None or self.is_broken(name) else value
+
+    def is_broken(self, name: str) -> bool:
+        """Whether there is an error in or under the value of a name."""
+        return (*self.path, name) in self.broken
 
     def within(self, name: str) -> "Section":
         return Section.at((*self.path, name), self.node.get(name), self.broken)

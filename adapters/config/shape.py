@@ -7,13 +7,14 @@ structure, and errors from that shape alone).
 """
 
 import json
+import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib import resources
 from typing import Any
 
 import attrs
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import ValidationError
 
 from adapters.config.findings import Finding, JsonPath
@@ -36,7 +37,18 @@ def _is_provider_url(value: object) -> bool:
     return True
 
 
-_VALIDATOR = Draft202012Validator(SCHEMA, format_checker=_FORMATS)
+def _is_number(_: object, value: object) -> bool:
+    """Infinity and NaN, which JSON does not have and all three formats can write, are none."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+# jsonschema has no types for this function.
+_VALIDATOR = validators.extend(Draft202012Validator, type_checker=_TYPES)(  # type: ignore[no-untyped-call]
+    SCHEMA, format_checker=_FORMATS
+)
 _FALLBACK_HINT = "what the format describes"
 _KINDS = {str: "a string", int: "a number", float: "a number", list: "a list"}
 
@@ -90,6 +102,8 @@ def _finding(path: JsonPath, error: ValidationError) -> Finding:
         return Finding((*path, str(error.instance)), f"this key cannot be used; valid: {valid(schema)}")
     if error.cause is not None:
         return Finding(path, f"{error.cause}; valid: {valid(schema)}")
+    if error.validator == "minItems":
+        return Finding(path, f"an empty list is not valid here; valid: {valid(schema)}")
     on_text = error.validator in {"pattern", "minLength", "maxLength"}
     what = "this string" if on_text else _shown(error.instance, schema)
     return Finding(path, f"{what} is not valid here; valid: {valid(schema)}")
@@ -110,7 +124,9 @@ def _unknown_keys(path: JsonPath, error: ValidationError) -> Iterator[Finding]:
     for name in instance:
         if name in known:
             continue
-        if "providers" in known and name in SCHEMA["$defs"]["provider"]["properties"]:
+        if "providers" not in known and "url" in known and name in SCHEMA["$defs"]["pool"]["properties"]:
+            why = "a pool's key, which nothing reads here; valid: in a target with `providers`, next to that key"
+        elif "providers" in known and name in SCHEMA["$defs"]["provider"]["properties"]:
             why = "a provider's key, which nothing reads as this is a pool; valid: in `providers`"
         else:
             meant = get_close_matches(name, known, n=1)

@@ -143,6 +143,8 @@ class TargetReader:
 
 def _provider(section: Section, url: str, name: ProviderName, *, sanitize: bool) -> Provider:
     """CFG-6, without the credential and the timeouts."""
+    # Limits that are not known differ from nobody's.
+    has_broken_limits = section.is_broken("rate_limit") or section.is_broken("concurrency_limit")
     return Provider(
         name=name,
         url=url,
@@ -151,7 +153,7 @@ def _provider(section: Section, url: str, name: ProviderName, *, sanitize: bool)
         auth_prefix=section.get("upstream_auth_header_prefix", "Bearer "),
         weight=int(section.get("weight", 1)),
         limits=limits(section),
-        deployment=section.get("deployment"),
+        deployment=None if has_broken_limits else section.get("deployment"),
         priority=whole(section.get("priority")),
         cost=float(section.get("cost", 0)),
         response_headers=dict(section.get("response_headers", {})),

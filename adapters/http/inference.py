@@ -134,9 +134,19 @@ class Inference:
 
     def _problem(self, refused: Refused, incoming: Incoming, request_id: str) -> Response:
         alias = incoming.alias[:_SHOWN] if incoming.alias is not None else None
-        scope = refused.scope.value if refused.scope is not None else None
         self._observer.refused(
-            RefusedRequest(request_id, refused.reason.value, status_of(refused), alias, scope, refused.tried)
+            RefusedRequest(
+                request_id,
+                refused.reason.value,
+                status_of(refused),
+                alias,
+                scope=refused.scope.value if refused.scope is not None else None,
+                why=refused.why,
+                key=refused.key_id,
+                pool=refused.pool,
+                decision=refused.ticket,
+                tried=refused.tried,
+            )
         )
         anthropic = is_anthropic(incoming)
         headers = identity(request_id, anthropic=anthropic)

@@ -13,8 +13,6 @@ from adapters.http.limits import NO_RETRY, quota_fields, retry_fields
 from adapters.http.messages import Response
 from engine.errors import Reason, Refused
 
-_SOON_NS: Final = 10**9
-"""Where nobody knows how long nothing can be served: a second."""
 _TRY_LATER: Final = "An internal error occurred. Please try again later."
 
 
@@ -111,11 +109,8 @@ def when_to_return(refused: Refused) -> list[tuple[bytes, bytes]]:
         fields.append((b"x-pointsman-scope", refused.scope.value.encode("ascii")))
     if refused.quota is not None:
         fields += quota_fields(refused.quota)
-    wait_ns = refused.retry_after_ns
-    if wait_ns is None and refused.reason is Reason.UNAVAILABLE and not refused.is_exhausted:
-        wait_ns = _SOON_NS
-    if wait_ns is not None:
-        fields += retry_fields(wait_ns)
+    if refused.retry_after_ns is not None:
+        fields += retry_fields(refused.retry_after_ns)
     if refused.is_exhausted:
         fields.append(NO_RETRY)
     return fields

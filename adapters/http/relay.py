@@ -83,6 +83,7 @@ class Relay(Response):
             status=answer.status,
             attempts=answer.attempts,
             position=answer.position,
+            decision=answer.ticket,
             key=answer.key_id,
             ms=(self._clock() - self._started_ns) // 1000 / 1000,
             overhead_ms=self._overhead_ns // 1000 / 1000,

@@ -13,8 +13,8 @@ import trio
 
 from adapters.wire import Wire
 
-LONG_BODY = 65536
-"""From this length on a body is sent by itself, and may have to wait for its reader."""
+_LONG_BODY = 65536
+"""From this length on a body is sent by itself, rather than copied."""
 _HEAD_LIMIT = 256 * 1024
 _FRAMING_PER_BYTE = 8
 """More than the smallest chunks take: six bytes around one."""
@@ -44,12 +44,17 @@ class Connection:
         self._surplus = False
         self._broken: httpx.RemoteProtocolError | None = None
 
-    async def begin(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
-        """Send a request. `bodiless`: its response has no body whatever its headers say (HEAD). Raises OSError."""
+    async def begin(self, head: bytes, body: bytes, *, bodiless: bool, deadline: float = math.inf) -> None:
+        """Send a request, until a time of trio's clock. Raises OSError (see `Wire`).
+
+        `bodiless`: its response has no body whatever its headers say (HEAD).
+        """
         self._reset(bodiless=bodiless)
-        await self.wire.send(head + body if len(body) < LONG_BODY else head)
-        if len(body) >= LONG_BODY:
-            await self.wire.send(body)
+        if len(body) < _LONG_BODY:
+            await self.wire.send(head + body, deadline)
+        else:
+            await self.wire.send(head, deadline)
+            await self.wire.send(body, deadline)
 
     async def read_head(self, deadline: float) -> None:
         """Wait for the response's status and headers, until a time of trio's clock.

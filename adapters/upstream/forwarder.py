@@ -123,7 +123,11 @@ class Forwarder:
             bounds["read"] = timeouts.first_byte_s
         # Only what many requests share is remembered: clients must not be able to fill memory with paths.
         address = _address if request.query or len(request.path) > _REMEMBERED else _address_before
-        url, route, host = address(provider.url, request.path, request.query)
+        try:
+            url, route, host = address(provider.url, request.path, request.query)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # A host that looks like one and is none, such as a broken international name.
+            raise UpstreamFailed(Failure.CONNECT, f"no such host: {error}") from error
         fields = request_fields(request.headers, traced=_is_traced(provider))
         fields.append((b"host", host))
         if body or request.method not in {"GET", "HEAD", "DELETE", "OPTIONS"}:

@@ -19,7 +19,7 @@ import httpx
 import trio
 
 from adapters.poller import Poller
-from adapters.upstream.connection import LONG_BODY, Connection
+from adapters.upstream.connection import Connection
 from adapters.upstream.headers import RawHeaders
 from adapters.wire import TlsWire, Wire, as_plain_wire
 from engine.ports import Clock
@@ -221,13 +221,9 @@ async def _exchange(connection: Connection, head: bytes, body: bytes, deadline: 
     """Send a request and wait for its response's head, until a time of trio's clock."""
     refused: OSError | None = None
     try:
-        if len(body) < LONG_BODY:
-            await connection.begin(head, body, bodiless=bodiless)
-        else:
-            with trio.fail_at(deadline):
-                await connection.begin(head, body, bodiless=bodiless)
-    except trio.TooSlowError:
-        raise httpx.ReadTimeout("the upstream does not read the request") from None
+        await connection.begin(head, body, bodiless=bodiless, deadline=deadline)
+    except TimeoutError as error:
+        raise httpx.WriteTimeout(str(error)) from error
     except OSError as error:
         # An upstream may answer and close before it has read a long body: the answer counts if it is there.
         refused = error

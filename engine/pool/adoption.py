@@ -6,6 +6,8 @@ credential that changed resets the credential's fault and nothing else; what is 
 late finds its slot (ADOPT-3).
 """
 
+from fractions import Fraction
+
 import attrs
 
 from engine.limiter import adjusted
@@ -17,7 +19,8 @@ from engine.pool.state import PoolState, Slot
 from engine.pool.terms import terms_of
 from engine.snapshot import DEFAULT_TIMEOUTS, Pool, Provider, Strategy, Timeouts
 
-_MICRO = 10**6
+_PARTS = 10**15
+"""Of one unit of cost: prices per token are small, whatever the unit is."""
 
 
 def adopt(state: PoolState, pool: Pool | None, at: Nanoseconds) -> None:
@@ -81,8 +84,6 @@ def _score(slot: Slot, place: int, strategy: Strategy) -> int:
         case Strategy.PRIORITY:
             return place if slot.provider.priority is None else slot.provider.priority
         case Strategy.COST:
-            return round(slot.provider.cost * _MICRO)
-        case Strategy.LEAST_LATENCY:
-            return slot.latency_ns
+            return int(Fraction(str(slot.provider.cost)) * _PARTS)
         case _:
             return 0

@@ -14,7 +14,7 @@ from enum import Enum
 
 import attrs
 
-from engine.names import Nanoseconds, Ticket
+from engine.names import Nanoseconds, ProviderName, Ticket
 
 _REMEMBERED = 8
 """How many of the failures in a row are kept as reasons."""
@@ -35,6 +35,18 @@ class Cause:
     at: Nanoseconds
     what: str
     "A status, or a kind of failure."
+
+
+@attrs.frozen
+class Turn:
+    """A circuit has been opened, for longer than before, or closed."""
+
+    provider: ProviderName
+    of: str
+    "health or credential."
+    wait_ns: Nanoseconds | None
+    "How long it stays open; None: it was closed."
+    causes: tuple[Cause, ...]
 
 
 @attrs.define(eq=False)

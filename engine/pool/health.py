@@ -10,7 +10,7 @@ from typing import Final
 from engine.errors import Failure
 from engine.fallback import matches
 from engine.names import CredentialId, Nanoseconds, Ticket
-from engine.pool.circuit import Cause, Circuit, Phase
+from engine.pool.circuit import Cause, Circuit, Phase, Turn
 from engine.pool.decision import Verdict
 from engine.pool.messages import Kind, Outcome
 from engine.pool.state import Slot
@@ -20,8 +20,10 @@ _REFUSED_CREDENTIAL: Final = {401, 403}
 _TOO_MANY: Final = 429
 _NO_CREDENTIAL_NS: Final = 10**9
 """How long a provider without a secret is left alone: asking the vault again costs nothing but a lookup (KEY-3)."""
-_FAILED_NS: Final = 10 * 10**9
-"""What a failure counts as in the average latency."""
+_FAILED_TIMES, _FAILED_NS = 8, 50 * 10**6
+"""What a failure counts as in the average latency: so many times the average, or this."""
+_HALVED_NS: Final = 5 * 10**9
+"""An average that gets no new sample is halved each time this passes, so that nobody is slow for ever."""
 _SMOOTHING: Final = 8
 """A sample moves the average latency by one part in so many."""
 
@@ -33,14 +35,14 @@ def note(
     health, credential = slot.health, slot.credential
     if outcome.kind is Kind.SUCCEEDED:
         if outcome.latency_ns is not None:
-            slot.latency_ns = _averaged(slot.latency_ns, outcome.latency_ns)
+            _sample(slot, outcome.latency_ns, at)
         if terms.has_circuits and (health.failures or slot.is_barred):
             answered(slot, ticket)
         return
     health_fails, credential_fails = _blame(outcome, terms, sent_with)
     if health_fails or credential_fails:
         # Else one that fails at once would look quick.
-        slot.latency_ns = _averaged(slot.latency_ns, _FAILED_NS)
+        _sample(slot, _FAILED_TIMES * max(latency_of(slot, at), _FAILED_NS), at)
     if not terms.has_circuits:
         return
     cause = Cause(ticket, at, _what(outcome))
@@ -78,6 +80,17 @@ def trust_again(slot: Slot) -> None:
     slot.health.reset()
     slot.credential.reset()
     _mark(slot)
+
+
+def turns(slot: Slot, before: tuple[Nanoseconds | None, Nanoseconds | None], at: Nanoseconds) -> tuple[Turn, ...]:
+    """What became of a slot's circuits, whose ends were as told before."""
+    found: tuple[Turn, ...] = ()
+    for of, was, circuit in zip(("health", "credential"), before, (slot.health, slot.credential), strict=True):
+        if circuit.until != was:
+            slot.openings += circuit.until is not None
+            wait_ns = None if circuit.until is None else circuit.until - at
+            found += (Turn(slot.name, of, wait_ns, circuit.causes),)
+    return found
 
 
 def begin_probe(slot: Slot, ticket: Ticket) -> bool:
@@ -125,8 +138,15 @@ def _what(outcome: Outcome) -> str:
     return outcome.failure.value if outcome.failure is not None else f"status {outcome.status}"
 
 
-def _averaged(average: Nanoseconds, sample: Nanoseconds) -> Nanoseconds:
-    return average + (sample - average) // _SMOOTHING if average else sample
+def latency_of(slot: Slot, at: Nanoseconds) -> Nanoseconds:
+    """The average latency as it counts at a time; 0: not known."""
+    return slot.latency_ns >> min(63, max(0, at - slot.sampled_at) // _HALVED_NS)
+
+
+def _sample(slot: Slot, sample: Nanoseconds, at: Nanoseconds) -> None:
+    average = latency_of(slot, at)
+    slot.latency_ns = average + (sample - average) // _SMOOTHING if average else sample
+    slot.sampled_at = at
 
 
 def is_upstream_rate(circuit: Circuit) -> bool:

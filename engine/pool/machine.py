@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from engine.names import Nanoseconds
 from engine.pool.adoption import adopt, release
 from engine.pool.decision import Decision, Row, Verdict
-from engine.pool.health import answered, begin_probe, note
+from engine.pool.health import answered, begin_probe, note, turns
 from engine.pool.messages import (
     Acquire,
     Answered,
@@ -30,11 +30,12 @@ from engine.pool.messages import (
 from engine.pool.selection import early_probe, survey, upstream_asks_for_a_pause
 from engine.pool.state import Journey, PoolState, Slot
 from engine.pool.terms import pause_of
-from engine.snapshot import Strategy
 
 
 def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
     """Take one message; change the state in place; the answers, to whomever they are due."""
+    if state.turns:
+        state.turns = ()
     if isinstance(message, Finish):
         # Before anybody is woken: the one that ends is not to get another lease.
         _finish(state, message)
@@ -48,7 +49,9 @@ def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
         case Answered(ticket=ticket):
             journey = state.journeys.get(ticket)
             if journey is not None and journey.slot is not None:
+                before = journey.slot.health.until, journey.slot.credential.until
                 answered(journey.slot, ticket)
+                state.turns = turns(journey.slot, before, message.at)
         case Reconfigure():
             adopt(state, message.pool, message.at)
             state.position = message.position
@@ -174,9 +177,10 @@ def _end_attempt(state: PoolState, ticket: int, journey: Journey, outcome: Outco
     if slot is None:
         return
     journey.slot = None
+    before = slot.health.until, slot.credential.until
     note(slot, ticket, outcome, at, state.terms, sent_with=journey.credential)
-    if state.terms.strategy is Strategy.LEAST_LATENCY:
-        slot.score = slot.latency_ns
+    if before != (slot.health.until, slot.credential.until):
+        state.turns += turns(slot, before, at)
     release(state, slot)
 
 
@@ -210,7 +214,9 @@ def _decide(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) ->
     limiter = slot.meter.limiter
     if limiter is not None:
         if not terms.heeds_rate and not limiter.has_token(at):
-            decision.chosen = None
+            decision.chosen, decision.tied = None, ()
+            out = (slot.name, slot.weight, slot.active, Verdict.NO_TOKEN, limiter.next_at(at))
+            decision.rows = tuple([out if row[0] == slot.name else row for row in rows])
             return Refused(ticket, Refusal.PROVIDER_RATE, limiter.next_at(at), None, decision)
         limiter.take(at)
     slot.active += 1

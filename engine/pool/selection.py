@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from engine.names import Nanoseconds
 from engine.pool.decision import Causes, Row, Verdict
 from engine.pool.draw import Dice
-from engine.pool.health import bar_of, is_upstream_rate
+from engine.pool.health import bar_of, is_upstream_rate, latency_of
 from engine.pool.state import Choice, Choose, Journey, PoolState, Slot
 from engine.snapshot import Strategy
 
@@ -29,6 +29,9 @@ def survey(state: PoolState, journey: Journey, at: Nanoseconds) -> tuple[list[Sl
     rows: list[Row] = []
     causes: Causes = ()
     tried, heeds_rate = journey.tried, state.terms.heeds_rate
+    if state.terms.strategy is Strategy.LEAST_LATENCY:
+        for slot in state.slots:
+            slot.score = latency_of(slot, at)
     for slot in state.slots:
         meter = slot.meter
         verdict, number = _ADMISSIBLE, slot.score
@@ -57,7 +60,7 @@ def early_probe(slots: Sequence[Slot], rows: Sequence[Row], at: Nanoseconds) -> 
     """When all circuits are open: the provider that failed longest ago, unless it asked for the pause itself."""
     best: Slot | None = None
     for slot, (_, _, _, verdict, _) in zip(slots, rows, strict=True):
-        if verdict in {_FULL, _NO_TOKEN}:
+        if verdict in {_FULL, _NO_TOKEN} and slot.meter.limit != 0:
             return None
         meter = slot.meter
         ready = not meter.is_full and (meter.limiter is None or meter.limiter.has_token(at))
@@ -99,13 +102,15 @@ def _lowest_score(admissible: Sequence[Slot], state: PoolState, journey: Journey
 
 
 def _least_latency(admissible: Sequence[Slot], state: PoolState, journey: Journey) -> Choice:
-    """Two drawn by weight; the one whose latency, grown with its load, is lower; an unknown one counts as 0."""
+    """Two drawn by weight; the one whose latency, grown with its load, is lower (an unknown one is as quick as any)."""
     del journey
     total = sum(slot.weight for slot in admissible)
     first = _drawn(admissible, total, state.dice)
     second = _drawn([slot for slot in admissible if slot is not first], total - first.weight, state.dice)
-    slower = first.score * (first.active + 1) > second.score * (second.active + 1)
-    return (second if slower else first), (first, second)
+    floor = min([slot.score for slot in admissible if slot.score], default=1)
+    first_cost = max(first.score, floor) * (first.active + 1)
+    second_cost = max(second.score, floor) * (second.active + 1)
+    return (second if first_cost > second_cost else first), (first, second)
 
 
 def _consistent_hash(admissible: Sequence[Slot], state: PoolState, journey: Journey) -> Choice:

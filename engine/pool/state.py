@@ -12,7 +12,7 @@ import attrs
 
 from engine.limiter import Limiter
 from engine.names import Alias, CredentialId, Nanoseconds, Position, ProviderName, Ticket
-from engine.pool.circuit import Circuit
+from engine.pool.circuit import Circuit, Turn
 from engine.pool.draw import Dice
 from engine.pool.meter import Meter, Meters
 from engine.pool.ring import Ring
@@ -35,11 +35,15 @@ class Slot:
     "Leases of this pool."
     latency_ns: Nanoseconds = 0
     "Moving average of the time to an answer's head; 0 before the first."
+    sampled_at: Nanoseconds = 0
+    "When it last got a sample."
     health: Circuit = attrs.field(factory=Circuit)
     credential: Circuit = attrs.field(factory=Circuit)
     "The same machine for 401, 403 and a missing secret; a new credential resets it, and nothing else (ADOPT-6, KEY-3)."
     is_barred: bool = False
     "Whether one of the two is not closed."
+    openings: int = 0
+    "How often one of them was opened."
 
 
 @attrs.define(eq=False)
@@ -85,6 +89,8 @@ class PoolState:
     dice: Dice = attrs.Factory(lambda self: Dice(self.seed), takes_self=True)
     alarms: list[tuple[Nanoseconds, Ticket]] = attrs.field(factory=list)
     "A heap of when backoffs end; an entry whose journey says otherwise is void."
+    turns: tuple[Turn, ...] = ()
+    "What the last step made of circuits."
     retries: int = 0
     "Additional attempts so far (FB-9)."
     budgets_exhausted: int = 0

@@ -44,6 +44,8 @@ class ProviderView:
     latency_ms: float | None = None
     "Moving average of the time to an answer's head; None: it has not answered yet."
     deployment: str | None = None
+    openings: int = 0
+    "How often one of its circuits was opened."
     draining: bool = False
     "The provider is gone from the definition and its last requests are ending."
 
@@ -108,6 +110,7 @@ def _provider(slot: Slot, at: Nanoseconds, *, draining: bool) -> ProviderView:
         credential=_circuit(slot.credential, at),
         latency_ms=slot.latency_ns // 1000 / 1000 if slot.latency_ns else None,
         deployment=provider.deployment,
+        openings=slot.openings,
         draining=draining,
     )
 

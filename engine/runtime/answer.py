@@ -84,9 +84,11 @@ class Answer:
 
     async def receive(self) -> bytes:
         """The next bytes of the body; b"" at its end. Raises UpstreamFailed when it breaks or stalls (FB-10)."""
-        wait_ns = max(0, min(self._idle_ns, self._deadline - self._clock()))
+        left_ns = self._deadline - self._clock()
         try:
-            chunk = await self._upstream.receive(wait_ns / _SECOND)
+            if left_ns <= 0:
+                raise UpstreamFailed(Failure.TIMEOUT, "the body has not ended in all its time")  # noqa: TRY301 - as any
+            chunk = await self._upstream.receive(min(self._idle_ns, left_ns) / _SECOND)
         except UpstreamFailed as failed:
             self._outcome = outcome_of(failed.failure)
             raise
@@ -95,7 +97,9 @@ class Answer:
         return chunk
 
     def receive_nowait(self) -> bytes | None:
-        """As `receive`, for what has arrived already; None where it would wait."""
+        """As `receive`, for what has arrived already; None where it would wait, or its time is over."""
+        if self._clock() > self._deadline:
+            return None
         chunk = self._upstream.receive_nowait()
         if chunk == b"":
             self._outcome = self._complete

@@ -12,7 +12,7 @@ from engine.errors import Failure, Reason, Refused, Scope
 from engine.fallback import tries_again_on_embedded, tries_again_on_failure, tries_again_on_status
 from engine.limiter import Quota
 from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
-from engine.pool.messages import ABANDONED, UNSENT, Kind, Leased, Outcome, Refusal
+from engine.pool.messages import UNSENT, Kind, Leased, Outcome, Refusal
 from engine.pool.messages import Refused as NotLeased
 from engine.ports import Clock, UpstreamAnswer
 from engine.runtime.answer import Answer, outcome_of
@@ -38,6 +38,8 @@ _FAILURES = {
     Failure.TIMEOUT: Reason.UPSTREAM_TIMEOUT,
 }
 _TOO_MANY = 429
+_SOON_NS = 10**9
+"""When to ask again where a probe is under way: nobody knows how long it takes."""
 
 Result = UpstreamAnswer | Embedded | Empty | Failure
 """What an attempt brought."""
@@ -69,7 +71,7 @@ class Attempts:
     "Of the key's rate limit."
     tried: list[str] = attrs.field(factory=list)
     "What became of each attempt that is not the answer, for the log."
-    outcome: Outcome = ABANDONED
+    outcome: Outcome = UNSENT
     "Of the running attempt, for the case that the request ends with it."
     _entered: bool = False
     _actor: PoolActor | None = None
@@ -187,6 +189,10 @@ class Attempts:
             spent = self.attempts > 1 or (self.attempts == 1 and outcome.kind is not Kind.UNSENT)
             self._callers.leave(self.ticket, spent=spent)
 
+    def signed(self, refused: Refused) -> Refused:
+        """The refusal with whose it is."""
+        return attrs.evolve(refused, ticket=self.ticket, key_id=self.key_id, pool=self.pool.alias)
+
     async def drop(self) -> None:
         """The request ends without the answer that was kept."""
         if self._kept is not None:
@@ -216,7 +222,9 @@ class Attempts:
             return not_found(self._alias)
         reason, scope = _REFUSALS[refusal]
         wait_ns = self._until(effect.retry_at)
-        return Refused(reason, scope=scope, retry_after_ns=wait_ns, quota=effect.quota)
+        if wait_ns is None and refusal is Refusal.CIRCUITS_OPEN:
+            wait_ns = _SOON_NS
+        return Refused(reason, scope=scope, retry_after_ns=wait_ns, quota=effect.quota, why=refusal.value)
 
     def _until(self, at: Nanoseconds | None) -> Nanoseconds | None:
         return None if at is None else max(0, at - self._clock())

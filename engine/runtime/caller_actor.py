@@ -28,9 +28,13 @@ class CallerActor:
         """For a checkpoint: to be copied between two steps, never to be changed."""
         return self._state
 
-    def active(self) -> dict[KeyId, int]:
-        """Requests in flight by limited key; keys with none are absent."""
-        return {key_id: key.active for key_id, key in self._state.keys.items() if key.active}
+    def standing(self) -> dict[KeyId, tuple[int, int | None]]:
+        """Requests in flight and tokens left (None: no rate limit), of limited keys that are not as good as new."""
+        at = self._clock()
+        return {
+            key_id: (key.active, None if key.limiter is None else key.limiter.quota(at).remaining)
+            for key_id, key in self._state.keys.items()
+        }
 
     async def run(self) -> None:
         """Take messages for ever."""

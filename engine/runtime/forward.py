@@ -7,12 +7,11 @@ whole request (ORDER-5); a request that is refused has spent nothing; no body by
 import itertools
 import math
 
-import attrs
 import trio
 
 from engine.access import admit
 from engine.errors import Failure, Refused, UpstreamFailed
-from engine.names import Digest
+from engine.names import Digest, Ticket
 from engine.pool.messages import ABANDONED, Leased
 from engine.pool.ring import key_of
 from engine.ports import Clock, Request, Upstream, UpstreamAnswer
@@ -27,14 +26,20 @@ _MAYBE_EXECUTED = {Failure.BROKEN, Failure.TIMEOUT}
 
 
 class Forward:
-    """The request flow's engine side: built once, called for each request."""
+    """The request flow's engine side: built once, called for each request.
 
-    def __init__(self, router: Router, callers: CallerActor, upstream: Upstream, *, clock: Clock) -> None:
+    Tickets are counted from `first_ticket`; where they are to mean one request for ever, no process starts below
+    another's last.
+    """
+
+    def __init__(
+        self, router: Router, callers: CallerActor, upstream: Upstream, *, clock: Clock, first_ticket: Ticket = 1
+    ) -> None:
         self._router = router
         self._callers = callers
         self._upstream = upstream
         self._clock = clock
-        self._tickets = itertools.count(1)
+        self._tickets = itertools.count(first_ticket)
 
     async def __call__(self, request: Request) -> Answer:
         """The answer to relay: the first that stands, or the last real one when all was tried (DEF-27).
@@ -75,7 +80,7 @@ class Forward:
         except Refused as refused:
             attempts.finish(attempts.outcome)
             await attempts.drop()
-            raise attrs.evolve(refused, ticket=attempts.ticket) from None
+            raise attempts.signed(refused) from None
         except BaseException:
             attempts.finish(ABANDONED)
             await attempts.drop()
@@ -95,14 +100,18 @@ async def _looked_into(answer: UpstreamAnswer, request: Request, timeouts: Timeo
     """An answer, or what is wrong with it, which closes it. Raises UpstreamFailed."""
     seen: Result = Failure.TIMEOUT
     try:
-        with trio.move_on_after(math.inf if timeouts.idle_s is None else timeouts.idle_s):
-            seen = await peek(answer, request.method)
+        with trio.move_on_after(_seconds(timeouts.total_s)):
+            seen = await peek(answer, request.method, _seconds(timeouts.idle_s))
     finally:
         if isinstance(seen, Failure | Embedded | Empty):
             await answer.aclose()
     if seen is Failure.TIMEOUT:
         raise UpstreamFailed(Failure.TIMEOUT, "the answer began and then took too long")
     return seen
+
+
+def _seconds(bound: float | None) -> float:
+    return math.inf if bound is None else bound
 
 
 def _looks_inside(snapshot: RoutingSnapshot, pool: Pool) -> bool:

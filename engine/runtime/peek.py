@@ -73,8 +73,9 @@ Peeked: TypeAlias = Embedded | Empty | UpstreamAnswer
 "A verdict, or the answer to relay: the one given or a `Replayed`."
 
 
-async def peek(answer: UpstreamAnswer, method: str) -> Peeked:
-    """What an answer is, as far as its beginning tells; `method` is that of the request.
+async def peek(answer: UpstreamAnswer, method: str, patience_s: float = inf) -> Peeked:
+    """What an answer is, as far as its beginning tells; `method` is that of the request,
+    `patience_s` how long its next bytes may take.
 
     JSON (`application/json`, `+json`) of at most `MOST_BYTES` is read whole. Of `text/event-stream` the first event
     with data is looked for, among at most `MOST_EVENTS` and `MOST_BYTES`, for at most `PATIENCE_S`. Of all else, and
@@ -84,15 +85,15 @@ async def peek(answer: UpstreamAnswer, method: str) -> Peeked:
     if not 200 <= answer.status < 300 or answer.status in _NO_CONTENT or method == "HEAD":
         return answer
     read: list[bytes] = []
-    verdict = await _look_for(answer.headers)(answer, read)
+    verdict = await _look_for(answer.headers)(answer, read, patience_s)
     if verdict is not None:
         return verdict
     return Replayed(answer, b"".join(read)) if read else answer
 
 
-async def _look_into_json(answer: UpstreamAnswer, read: list[bytes]) -> Embedded | Empty | None:
+async def _look_into_json(answer: UpstreamAnswer, read: list[bytes], patience_s: float) -> Embedded | Empty | None:
     size = 0
-    while piece := await answer.receive():
+    while piece := await answer.receive(patience_s):
         read.append(piece)
         size += len(piece)
         if size > MOST_BYTES:
@@ -102,13 +103,13 @@ async def _look_into_json(answer: UpstreamAnswer, read: list[bytes]) -> Embedded
     return _verdict(b"".join(read))
 
 
-async def _look_into_events(answer: UpstreamAnswer, read: list[bytes]) -> Embedded | Empty | None:
+async def _look_into_events(answer: UpstreamAnswer, read: list[bytes], patience_s: float) -> Embedded | Empty | None:
     events, reader = 0, EventReader()
     size = 0
     with trio.move_on_after(PATIENCE_S):
         while events < MOST_EVENTS and size <= MOST_BYTES:
             # Nothing may wait between a piece's coming and its being kept.
-            piece = await answer.receive()
+            piece = await answer.receive(patience_s)
             read.append(piece)
             size += len(piece)
             for data in reader.feed(piece) if piece else reader.end():
@@ -122,9 +123,9 @@ async def _look_into_events(answer: UpstreamAnswer, read: list[bytes]) -> Embedd
     return None
 
 
-async def _look_at_start(answer: UpstreamAnswer, read: list[bytes]) -> Embedded | Empty | None:
+async def _look_at_start(answer: UpstreamAnswer, read: list[bytes], patience_s: float) -> Embedded | Empty | None:
     with trio.move_on_after(PATIENCE_S):
-        piece = await answer.receive()
+        piece = await answer.receive(patience_s)
         if not piece:
             return Empty()
         read.append(piece)
@@ -136,7 +137,7 @@ def _verdict(text: bytes) -> Embedded | None:
     return None if status is None else Embedded(status)
 
 
-def _look_for(fields: Headers) -> Callable[[UpstreamAnswer, list[bytes]], Awaitable[Embedded | Empty | None]]:
+def _look_for(fields: Headers) -> Callable[[UpstreamAnswer, list[bytes], float], Awaitable[Embedded | Empty | None]]:
     """How to look into an answer of this media type and coding (RFC 9110, 8.3 and 8.4)."""
     media = b""
     for name, value in fields:

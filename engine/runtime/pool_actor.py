@@ -7,10 +7,12 @@ takes and answers goes to the journal in the same step. An exception in `step` i
 
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import trio
 
 from engine.names import Alias, Position, Ticket
+from engine.pool.circuit import Turn
 from engine.pool.machine import step, wake_at
 from engine.pool.messages import (
     Acquire,
@@ -31,17 +33,31 @@ from engine.runtime.journal import Journal, Started
 from engine.runtime.reply import Reply
 from engine.snapshot import Pool
 
+OnTurn: TypeAlias = Callable[[Alias, Turn], None]
+
 _SECOND = 10**9
 
 
 class PoolActor:
-    """`meters` is the process's table of deployments' limits, `seed` that of the pool's draws."""
+    """`meters` is the process's table of deployments' limits, `seed` that of the pool's draws; `on_turn` hears of
+    circuits.
+    """
 
-    def __init__(self, alias: Alias, *, seed: int, clock: Clock, meters: Meters, journal: Journal) -> None:
+    def __init__(
+        self,
+        alias: Alias,
+        *,
+        seed: int,
+        clock: Clock,
+        meters: Meters,
+        journal: Journal,
+        on_turn: OnTurn = lambda alias, turn: None,  # noqa: ARG005 - nobody
+    ) -> None:
         self._alias = alias
         self._state = PoolState(alias, seed, meters)
         self._clock = clock
         self._journal = journal
+        self._on_turn = on_turn
         self._sent: Position = 0
         self._replies: dict[Ticket, Reply[Effect]] = {}
         self._mailbox, self._letters = trio.open_memory_channel[Message](math.inf)
@@ -109,6 +125,8 @@ class PoolActor:
     def _take(self, message: Message) -> None:
         effects = step(self._state, message)
         self._journal.note(self._alias, message, effects)
+        for turn in self._state.turns:
+            self._on_turn(self._alias, turn)
         for effect in effects:
             reply = self._replies.pop(effect.ticket, None)
             if reply is not None:

@@ -14,7 +14,7 @@ from engine.pool.meter import Meters
 from engine.ports import Clock
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.journal import Journal
-from engine.runtime.pool_actor import PoolActor
+from engine.runtime.pool_actor import OnTurn, PoolActor
 from engine.snapshot import RoutingSnapshot
 
 
@@ -27,11 +27,13 @@ class Router:
         clock: Clock,
         seed: Callable[[], int],
         journal: Journal,
+        on_turn: OnTurn = lambda alias, turn: None,  # noqa: ARG005 - nobody
     ) -> None:
         self._nursery = nursery
         self._clock = clock
         self._seed = seed
         self._journal = journal
+        self._on_turn = on_turn
         self._meters = Meters()
         self._actors: dict[Alias, PoolActor] = {}
         self._reconfigured = 0
@@ -69,7 +71,12 @@ class Router:
 
     def _start(self, alias: Alias) -> PoolActor:
         actor = self._actors[alias] = PoolActor(
-            alias, seed=self._seed(), clock=self._clock, meters=self._meters, journal=self._journal
+            alias,
+            seed=self._seed(),
+            clock=self._clock,
+            meters=self._meters,
+            journal=self._journal,
+            on_turn=self._on_turn,
         )
         self._nursery.start_soon(actor.run, lambda: self._retire(alias), name=f"pool {alias}")
         return actor

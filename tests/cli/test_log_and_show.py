@@ -150,7 +150,7 @@ def test_show_prints_the_table_for_people(database: Path) -> None:
     for part in (
         "position 7: 1 pool(s), 1 key(s)",
         "strict mode on, 100 idle connections per host, each for 30.5 s",
-        "chat: weighted_random, 1 key(s), fallback on 429, 5xx",
+        "chat: weighted_random, 1 key(s), fallback on 429, 5xx, connect error, timeout, maybe executed",
         "keys: team-a",
         "rule 0: deny callers with team=b",
         "http://one.example/",

@@ -238,7 +238,7 @@ def test_one_deployment_has_one_set_of_limits(read: Any, problems: Any) -> None:
     assert problems({"targets": {**same, "c": [entry | {"name": "n"}]}}) == [
         (
             "$.targets.c[0].deployment: provider 'n' of pool 'c' gives 'gpu' other limits than provider 'h.example' of "
-            "pool 'a' does; valid: the same limits wherever the deployment is named"
+            "pool 'a' does: max_concurrent none, not 8; valid: the same limits wherever the deployment is named"
         )
     ]
 
@@ -247,6 +247,42 @@ def test_all_providers_have_a_priority_or_none(problems: Any) -> None:
     """DEF-81: one without would have no place among the others."""
     (line,) = problems({"targets": {"a": [{"url": URL, "name": "x"}, {"url": URL, "name": "y", "priority": 1}]}})
     assert line.startswith("$.targets.a[0].priority: missing, though provider 'y' of this pool has one; valid: ")
+
+
+@pytest.mark.parametrize(
+    ("targets", "place"),
+    [
+        ({"a": [{"url": URL, "priority": -1}, {"url": f"{URL}/b", "priority": 2}]}, "$.targets.a[0].priority"),
+        ({"a": {"providers": [{"url": URL, "priority": "1"}, {"url": f"{URL}/b", "priority": 2}]}}, "priority"),
+        (
+            {
+                "a": {"url": URL, "deployment": "gpu", "concurrency_limit": {"max_concurrent_requests": -1}},
+                "b": {"url": URL, "deployment": "gpu", "concurrency_limit": {"max_concurrent_requests": 2}},
+            },
+            "$.targets.a.concurrency_limit.max_concurrent_requests",
+        ),
+        (
+            {
+                "a": {"url": URL, "deployment": "gpu", "rate_limit": {"requests_per_second": 1}},
+                "b": {"url": URL, "deployment": "gpu", "rate_limit": {}},
+            },
+            "$.targets.b.rate_limit",
+        ),
+    ],
+)
+def test_an_invalid_value_is_not_a_missing_one(problems: Any, targets: Any, place: str) -> None:
+    """DEF-81, SYNC-17: what is wrong is told once, not again for its absence."""
+    (line,) = problems({"targets": targets})
+    assert place in line.partition(": ")[0]
+    assert "missing, though" not in line
+
+
+def test_one_broken_priority_does_not_hide_another_that_is_missing(problems: Any) -> None:
+    """DEF-81: only the place with the error is told once."""
+    entries = [{"url": URL} | more for more in ({"priority": -1}, {"priority": 2}, {})]
+    first, second = problems({"targets": {"a": entries}})
+    assert first.startswith("$.targets.a[0].priority: -1 is not valid here")
+    assert second.startswith("$.targets.a[2].priority: missing, though")
 
 
 def test_a_total_is_not_shorter_than_its_parts(problems: Any) -> None:
@@ -369,7 +405,7 @@ def test_fields_without_effect_are_named(read: Any) -> None:
                 "rate_limit": rate,
                 "sanitize_response": False,
                 "open_responses": {"adapter": False},
-                "fallback": {"backoff": {"initial_ms": 1}, "max_total_backoff_ms": 1},
+                "fallback": {"enabled": True, "backoff": {"initial_ms": 1}, "max_total_backoff_ms": 1},
                 "providers": [{"url": URL, "rate_limit": rate, "concurrency_limit": {"max_concurrent_requests": 1}}],
             },
         },

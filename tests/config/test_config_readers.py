@@ -64,16 +64,32 @@ def test_what_cannot_be_read_is_one_line(path: Path, content: bytes, said: str) 
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_json_numbers_are_finite(number: str) -> None:
-    """What Python's parser takes beyond JSON is refused, with its place."""
-    assert refusal(JSON, f'{{"a": [0, {number}]}}'.encode()).startswith("r.json: $.a[1]: not a finite number")
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        *(
+            (".json", f'{{"targets": {{"a": {{"url": "http://h", "cost": {n}}}}}}}')
+            for n in ("NaN", "-Infinity", "1e999")
+        ),
+        *((".yaml", f"targets: {{a: {{url: http://h, cost: {number}}}}}") for number in (".nan", "-.inf", ".inf")),
+        *((".toml", f'targets.a.url = "http://h"\ntargets.a.cost = {number}') for number in ("nan", "inf", "-inf")),
+    ],
+)
+def test_numbers_are_finite(tmp_path: Path, ending: str, text: str) -> None:
+    """DEF-31: all three formats can write infinity; no configuration can mean it, and the place says what it takes."""
+    path = tmp_path / f"routes{ending}"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(path, strict=False, credential_id=str, environ={})
+    (line,) = caught.value.problems
+    assert line.startswith(f"{path}: $.targets.a.cost: ")
+    assert line.endswith(" is not valid here; valid: a number from 0 to 4294967295")
 
 
-@pytest.mark.parametrize(("path", "text"), [(YAML, "a: [0, .nan]"), (YAML, "a: [0, -.inf]"), (TOML, "a = [0, inf]")])
-def test_other_numbers_are_finite(path: Path, text: str) -> None:
-    """YAML and TOML can write infinity; no configuration can mean it."""
-    assert "$.a[1]: not a finite number" in refusal(path, text.encode())
+@pytest.mark.parametrize(("number", "value"), [("1000", 1000), ("1.0e+3", 1000.0), ("1e3", "1e3")])
+def test_yaml_is_of_version_1_1(number: str, value: object) -> None:
+    """CFG-22: a number with an exponent needs a point and a sign, as the guide says."""
+    assert parse(YAML, f"a: {number}".encode()) == {"a": value}
 
 
 def test_json_keys_occur_once() -> None:

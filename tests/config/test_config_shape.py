@@ -186,6 +186,61 @@ def test_unknown_keys_are_warnings_or_errors(read: Any, problems: Any) -> None:
     assert "valid: name, url, onwards_key" in warnings[1]
 
 
+@pytest.mark.parametrize("name", ["strategy", "fallback", "circuit", "affinity", "routing_rules"])
+@pytest.mark.parametrize(
+    ("within", "place"),
+    [
+        (lambda entry: entry, "$.targets.a"),
+        (lambda entry: [entry], "$.targets.a[0]"),
+        (lambda entry: {"providers": [entry]}, "$.targets.a.providers[0]"),
+    ],
+)
+def test_a_pools_key_in_a_provider_is_told_where_it_belongs(read: Any, name: str, within: Any, place: str) -> None:
+    """CFG-1, CFG-8: in a single target, an entry of a list and a pool's provider alike."""
+    (warning,) = read({"targets": {"a": within({"url": URL, name: {}})}}).warnings
+    assert warning.partition(": ")[2] == (
+        f"{place}.{name}: a pool's key, which nothing reads here; valid: in a target with `providers`, next to that key"
+    )
+
+
+def test_an_empty_list_is_called_one(problems: Any) -> None:
+    """HEALTH-6: not every list is refused there, only one without an entry."""
+    assert problems({"targets": {"a": {"providers": [], "circuit": {"cooldown_secs": []}}}}) == [
+        (
+            "$.targets.a.circuit.cooldown_secs: an empty list is not valid here; "
+            "valid: a list of seconds, at least one, each above 0 and at most 4294967295"
+        )
+    ]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    ("entry", "place", "valid"),
+    [
+        ('"cost": %s', "cost", "a number from 0 to 4294967295"),
+        ('"weight": %s', "weight", "a whole number from 0 (never chosen) to 4294967295"),
+        (
+            '"priority": %s',
+            "priority",
+            "a whole number from 0 to 4294967295, for every provider of the pool or for none",
+        ),
+        (
+            '"rate_limit": {"requests_per_second": %s}',
+            "rate_limit.requests_per_second",
+            "a number above 0 and at most 4294967295; fractions such as 0.5 are kept",
+        ),
+        ('"timeouts": {"idle_secs": %s}', "timeouts.idle_secs", "a number of seconds above 0 and at most 4294967295"),
+    ],
+)
+def test_a_number_without_a_value_is_told_what_its_place_takes(
+    problems: Any, number: str, entry: str, place: str, valid: str
+) -> None:
+    """DEF-31: in the words in which any other number is refused there."""
+    assert problems(f'{{"targets": {{"a": {{"url": "{URL}", {entry % number}}}}}}}') == [
+        f"$.targets.a.{place}: {number} is not valid here; valid: {valid}"
+    ]
+
+
 def test_all_problems_come_at_once_in_file_order(problems: Any) -> None:
     """Shape, references, secrets and meaning, sorted by where they stand in the file."""
     document = {

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.running import Gateway, client, gateway, simulators
+from tests.e2e.running import Gateway, client, gateway, simulators, until
 
 BODY = {"model": "chat", "messages": [{"role": "user", "content": "a prompt that is nobody's business"}]}
 
@@ -44,7 +44,7 @@ async def test_a_request_can_be_explained_and_comes_out_again(tmp_path: Path) ->
         assert (story["pool"], story["recomputed"], story["difference"]) == ("chat", True, None)
         *steps, pools, keys = [step["what"] for step in story["steps"]]
         assert steps == [
-            "key team enters, granted",
+            "key team enters, granted, 0 of 1 tokens left",
             "asks for a provider, gets a, attempt 1",
             "asks for another provider after status 503",
             "its backoff is over, gets b, attempt 2",
@@ -66,7 +66,7 @@ async def test_a_refusal_can_be_explained_too(tmp_path: Path) -> None:
         refused = await post(running)
         assert refused.status_code == 429
         story = (await ask(running, refused.headers["x-pointsman-decision"])).json()
-        assert [step["what"] for step in story["steps"]] == ["key team enters, rate"]
+        assert [step["what"] for step in story["steps"]] == ["key team enters, rate, 0 of 1 tokens left, again in 100 s"]
         assert (story["pool"], story["recomputed"]) == (None, True)
 
 
@@ -83,3 +83,47 @@ async def test_it_answers_only_with_the_token_and_only_about_what_it_knows(tmp_p
             assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
             assert what in json.loads(answer.text)["detail"]
+
+
+async def test_a_process_that_starts_on_a_log_explains_from_its_first_request(tmp_path: Path) -> None:
+    """What the actors were told while starting is in the first checkpoint; numbers of the process before mean nobody."""
+    async with simulators("a", "b") as (a, b):
+        async with gateway(tmp_path, document(a.url, b.url)) as running:
+            before = (await post(running)).headers["x-pointsman-decision"]
+            assert (await ask(running, before)).json()["recomputed"] is True
+            assert await running.stop() == 0
+        async with gateway(tmp_path) as running:
+            answer = await post(running)
+            number = answer.headers["x-pointsman-decision"]
+            assert int(number) > int(before)
+            assert (await ask(running, number)).json()["difference"] is None
+            assert (await ask(running, before)).status_code == 404
+            logged = await running.logged("request", 2)
+            assert logged[-1]["decision"] == int(number)
+
+
+async def test_circuits_leave_a_trace(tmp_path: Path) -> None:
+    """HEALTH-6, OBS: a line when one opens and when it closes, and a count of openings."""
+    wanted = document("http://127.0.0.1:9", "http://127.0.0.1:9")
+    del wanted["auth"]
+    chat = wanted["targets"]["chat"]
+    del chat["keys"]
+    async with simulators("a", "b") as (a, b):
+        for provider, simulator in zip(chat["providers"], (a, b), strict=True):
+            provider["url"] = f"{simulator.url}/v1"
+        chat["circuit"] = {"failures": 1, "cooldown_secs": [0.1]}
+        async with gateway(tmp_path, wanted) as running:
+            await a.change(error_status=503, error_rate=1)
+            assert (await post(running)).status_code == 200
+            (opened,) = await running.logged("circuit open")
+            assert (opened["pool"], opened["provider"], opened["of"], opened["seconds"]) == ("chat", "a", "health", 0.1)
+            assert opened["since"][0].startswith("status 503 in request ")
+            await a.change(error_rate=0)
+
+            async def closed() -> bool:
+                await post(running)
+                return any(line.get("event") == "circuit closed" for line in running.lines())
+
+            await until(closed)
+            openings = 'pointsman_provider_circuit_openings_total{pool="chat",provider="a"}'
+            assert (await running.metrics())[openings] >= 1

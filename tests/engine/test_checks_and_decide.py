@@ -143,7 +143,7 @@ BROKEN: list[tuple[Manifest, Where, str]] = [
             [pool("one", provider("x", deployment="gpu")), pool("chat", provider("y", limit=1, deployment="gpu"))]
         ),
         (*FIRST, "deployment"),
-        "provider 'y' of pool 'chat' gives 'gpu' other limits than provider 'x' of pool 'one' does",
+        "provider 'y' of pool 'chat' gives 'gpu' other limits than provider 'x' of pool 'one' does: max",
     ),
     (
         manifest([pool("chat", *(provider(name, limit=place, deployment="d") for place, name in enumerate("ab")))]),
@@ -156,6 +156,39 @@ BROKEN: list[tuple[Manifest, Where, str]] = [
     (chat(rules=(redirect("gone"),)), (*CHAT, "rules", 0, "target"), "'gone'"),
     (chat(rules=(Rule({}, Action.REDIRECT),)), (*CHAT, "rules", 0, "target"), "None"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "differing"),
+    [
+        (Limits(1), Limits(), "max_concurrent 1, not none"),
+        (Limits(0), Limits(8, 2.5), "max_concurrent 0, not 8, requests_per_second none, not 2.5"),
+        (Limits(None, 2.5, 3), Limits(None, 2.5), "burst 3, not none"),
+        (Limits(None, 1.0, 4), Limits(None, 1.5, 5), "requests_per_second 1, not 1.5, burst 4, not 5"),
+        (Limits(None, 3.0), Limits(None, 2.0), "requests_per_second 3, not 2"),
+        (Limits(2**32 - 1), Limits(2**32 - 2), "max_concurrent 4294967295, not 4294967294"),
+        (Limits(8, 2.5, 2), Limits(8, 2.5), None),
+        (Limits(None, 0.1), Limits(None, 0.1, 1), None),
+        (Limits(None, 2), Limits(None, 2.0), None),
+        (Limits(None, None, 3), Limits(), None),
+    ],
+)
+def test_a_deployments_limits_are_compared_by_what_they_do(here: Limits, there: Limits, differing: str | None) -> None:
+    """SYNC-17: each field that differs with both values; a burst that the rate alone gives is no difference."""
+    first, second = (provider(name, deployment="gpu") for name in "ab")
+    wished = manifest([pool("chat", attrs.evolve(first, limits=there), attrs.evolve(second, limits=here))])
+    assert [problem.what.partition(" does: ")[2] for problem in problems_of(wished)] == (
+        [differing] if differing is not None else []
+    )
+
+
+@pytest.mark.parametrize("broken", [Limits(-1), Limits(None, math.nan), Limits(None, math.inf), Limits(None, 1, 0)])
+def test_a_deployments_invalid_limits_differ_from_nobodys(broken: Limits) -> None:
+    """SYNC-17: they have one problem, their own."""
+    first, second = (provider(name, deployment="gpu", limit=1) for name in "ab")
+    for providers in ((attrs.evolve(first, limits=broken), second), (first, attrs.evolve(second, limits=broken))):
+        (problem,) = problems_of(manifest([pool("chat", *providers)]))
+        assert problem.where[-1] != "deployment"
 
 
 @pytest.mark.parametrize(("wished", "where", "what"), BROKEN)

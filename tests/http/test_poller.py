@@ -174,7 +174,7 @@ async def test_a_peer_that_reads_nothing_is_given_up(poller: Poller, autojump_cl
     # The poller's own wait is on a real descriptor, so the clock may jump only when all is quiet.
     autojump_clock.autojump_threshold = 0.05
     started = trio.current_time()
-    with pytest.raises(TimeoutError, match="60 seconds"):
+    with pytest.raises(TimeoutError, match="does not read"):
         await wire.send(bytes(64 * 2**20))
     assert trio.current_time() - started >= 60
     wire.close()

@@ -99,7 +99,8 @@ async def test_a_snapshot_comes_first_and_then_dense_deltas(
             "providers": [
                 {
                     "name": "a", "url": "http://a.example/", "weight": 1, "active": 0, "limit": None, "rate": None,
-                    "circuit": CLOSED, "credential": CLOSED, "latency_ms": None, "deployment": None, "draining": False,
+                    "circuit": CLOSED, "credential": CLOSED, "latency_ms": None, "deployment": None, "openings": 0,
+                    "draining": False,
                 }
             ],
         }  # fmt: skip

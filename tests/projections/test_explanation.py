@@ -69,8 +69,10 @@ def test_every_verdict_says_why() -> None:
 
 LOSERS = [
     (Strategy.WEIGHTED_RANDOM, 0, "higher score: 2 active at weight 3"),
-    (Strategy.PRIORITY, 4, "behind in order, or busier there: priority 4, 2 active at weight 3"),
-    (Strategy.COST, 1_500_000, "dearer, or busier at the price: cost 1.5, 2 active at weight 3"),
+    (Strategy.PRIORITY, 4, "behind in order: priority 4, not 0"),
+    (Strategy.PRIORITY, 0, "busier than its equal: 2 active at weight 3"),
+    (Strategy.COST, 1_500_000_000, "dearer: 1.5e-06, not 0"),
+    (Strategy.COST, 0, "busier than its equal: 2 active at weight 3"),
     (Strategy.LEAST_LATENCY, 30 * MS, "not drawn"),
     (Strategy.CONSISTENT_HASH, 0, "farther on the ring, or over its share: 2 active at weight 3"),
 ]
@@ -126,4 +128,4 @@ def test_a_requests_steps_in_order() -> None:
         (9, 30, "is over: succeeded"),
     ]
     assert [len(step.candidates) for step in told] == [1, 0, 1, 0, 0]
-    assert (told[0].position, told[0].strategy) == (3, "weighted_random")
+    assert (told[0].defined_at, told[0].strategy) == (3, "weighted_random")

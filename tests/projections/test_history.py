@@ -26,6 +26,7 @@ from projections.history import sentence
 
 DIGEST, OTHER_DIGEST = "9f" * 32, "a0" * 32
 CHAT = PoolDefined("chat", "weighted_random", ("a", "b"), fallback_enabled=True, fallback_on_status=(429, 5))
+TRIED = "fallback on 429, 5xx, connect error, timeout, maybe executed"
 PROVIDER = ProviderDefined("chat", "one", 0, "http://one.example/", credential="env:KEY", max_concurrent=0)
 
 
@@ -55,11 +56,54 @@ def told(*events: Event) -> str:
         ),
         ((KeyDefined("a", DIGEST, False, {}), KeyRemoved("a")), "key a was removed"),
         ((KeyRemoved("a"),), "key a was not there; nothing changed"),
-        ((CHAT,), "pool chat was created: weighted_random, 2 key(s), fallback on 429, 5xx"),
+        ((CHAT,), f"pool chat was created: weighted_random, 2 key(s), {TRIED}"),
         ((PoolDefined("chat", "priority", None, 7),), "pool chat was created: priority, no key list, limit 7"),
         (
             (CHAT, PoolDefined("chat", "priority", ("b", "c"), fallback_enabled=True, fallback_on_status=(50,))),
             "pool chat: strategy weighted_random → priority, keys +c -a, fallback statuses [429, 5xx] → [50x]",
+        ),
+        (
+            (PoolDefined("chat", "cost", None, fallback_enabled=True),),
+            "pool chat was created: cost, no key list, fallback on connect error, timeout, maybe executed",
+        ),
+        (
+            (
+                PoolDefined(
+                    "chat",
+                    "cost",
+                    None,
+                    fallback_enabled=True,
+                    fallback_on_status=(52,),
+                    fallback_on_rate_limit=True,
+                    fallback_on_timeout=False,
+                    fallback_on_embedded_error=True,
+                ),
+            ),
+            (
+                "pool chat was created: cost, no key list, fallback on timeout off, "
+                "fallback on 52x, rate limit, connect error, maybe executed, embedded error"
+            ),
+        ),
+        (
+            (
+                PoolDefined(
+                    "chat",
+                    "cost",
+                    None,
+                    fallback_enabled=True,
+                    fallback_on_connect_error=False,
+                    fallback_on_timeout=False,
+                    fallback_on_maybe_executed=False,
+                ),
+            ),
+            (
+                "pool chat was created: cost, no key list, fallback on connect error off, fallback on timeout off, "
+                "fallback on maybe executed off, fallback on its own credentials alone"
+            ),
+        ),
+        (
+            (PoolDefined("chat", "cost", None, fallback_on_embedded_error=True),),
+            "pool chat was created: cost, no key list, fallback on embedded error",
         ),
         (
             (PoolDefined("chat", "cost", None, circuit_enabled=False, fallback_on_timeout=False),),

@@ -97,7 +97,7 @@ def test_nothing_in_the_live_view_can_hold_a_secret() -> None:
     }  # fmt: skip
     assert {field.name for field in attrs.fields(ProviderView)} == {
         "name", "url", "weight", "active", "limit", "rate", "circuit", "credential", "latency_ms", "deployment",
-        "draining",
+        "openings", "draining",
     }  # fmt: skip
     assert {field.name for field in attrs.fields(CircuitView)} == {"phase", "failures", "reopens_in_s"}
     assert {field.name for field in attrs.fields(RateView)} == {"burst", "remaining"}

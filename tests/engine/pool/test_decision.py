@@ -137,11 +137,11 @@ def test_two_draws_are_told_where_two_were_drawn() -> None:
 
 
 def test_the_score_is_what_the_strategy_compares() -> None:
-    """Issue 3, DEF-81: place or priority, millionths of the cost, nothing where nothing is compared but load."""
+    """Issue 3, DEF-81: place or priority, the cost in parts of 10**15, nothing where nothing is compared but load."""
     providers = [provider("a", cost=0.25), provider("b", priority=7, cost=0.1)]
     for strategy, scores in (
         (Strategy.PRIORITY, [0, 7]),
-        (Strategy.COST, [250_000, 100_000]),
+        (Strategy.COST, [250_000_000_000_000, 100_000_000_000_000]),
         (Strategy.WEIGHTED_RANDOM, [0, 0]),
         (Strategy.LEAST_LATENCY, [0, 0]),
     ):
@@ -159,7 +159,7 @@ def test_a_refusal_is_a_decision_for_nobody() -> None:
     talk = Conversation(pool("chat", provider("a", rps=0.5)))
     talk.acquire(1)
     assert talk.acquire(2) is Refusal.PROVIDER_RATE
-    assert (decision_of(talk).chosen, row(talk).verdict, row(talk).is_chosen) == (None, Verdict.ADMISSIBLE, False)
+    assert (decision_of(talk).chosen, row(talk).verdict, row(talk).is_chosen) == (None, Verdict.NO_TOKEN, False)
     talk = Conversation(pool("chat", provider("a"), limit=0))
     assert [talk.acquire(1), talk.refused.decision] == [Refusal.POOL_FULL, None]
 

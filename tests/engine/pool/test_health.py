@@ -6,9 +6,10 @@ import attrs
 import pytest
 
 from engine.errors import Failure
+from engine.pool.health import latency_of
 from engine.pool.messages import ABANDONED, BROKEN, SUCCEEDED, UNSENT, Outcome, Refusal
 from engine.snapshot import CircuitPolicy, Pool, Strategy
-from tests.engine.pool.conversation import Conversation, S, failed, fell, took
+from tests.engine.pool.conversation import MS, Conversation, S, failed, fell, took
 from tests.engine.tables import pool, provider
 
 PLAIN, OURS, B = provider("a"), provider("a", credential="env:KEY"), provider("b")
@@ -219,11 +220,25 @@ def test_without_circuits_nothing_is_ever_left_alone() -> None:
 
 
 def test_latency_is_a_moving_average_of_successes() -> None:
-    """LB-1, issue 3: whole nanoseconds, an eighth of the difference each time; a failure counts as ten seconds."""
+    """LB-1, issue 3: whole nanoseconds, an eighth of the difference each time; a failure is eight times the average."""
     talk = Conversation(chat(PLAIN, strategy=Strategy.LEAST_LATENCY, enabled=False))
     seen = []
     for ticket, outcome in enumerate([took(800), took(0), failed(500), took(1600), SUCCEEDED]):
         talk.fails(ticket, outcome)
         seen.append(talk.slot("a").latency_ns)
-        assert talk.slot("a").score == seen[-1]
-    assert seen == [800_000_000, 700_000_000, 1_862_500_000, 1_829_687_500, 1_829_687_500]
+    assert seen == [800_000_000, 700_000_000, 1_312_500_000, 1_348_437_500, 1_348_437_500]
+
+
+def test_nobody_is_slow_for_ever() -> None:
+    """Issue 3: an average that nothing measures again fades, or one failure would keep a provider out for good."""
+    talk = Conversation(chat(PLAIN, strategy=Strategy.LEAST_LATENCY, enabled=False))
+    talk.fails(1, failed(500))
+    slot = talk.slot("a")
+    assert latency_of(slot, talk.at) == 400 * MS
+    assert latency_of(slot, talk.at + 5 * S - 1) == 400 * MS
+    assert latency_of(slot, talk.at + 5 * S) == 200 * MS
+    assert latency_of(slot, talk.at + 60 * S) == 400 * MS >> 12
+    assert latency_of(slot, talk.at + 10**6 * S) == 0
+    talk.pass_s(10)
+    talk.fails(2, took(100))
+    assert slot.latency_ns == 100 * MS

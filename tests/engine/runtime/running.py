@@ -67,7 +67,7 @@ class Running:
             assert not actor._replies
         assert not self.callers._state.tickets
         assert not self.callers._replies
-        assert self.callers.active() == {}
+        assert not any(active for active, _ in self.callers.standing().values())
 
 
 @asynccontextmanager

@@ -39,11 +39,11 @@ async def test_a_limit_holds_over_all_askers(actor: CallerActor) -> None:
         for ticket in range(10):
             asking.start_soon(ask, ticket)
     assert (answers.count(Entry.GRANTED), answers.count(Entry.FULL)) == (3, 7)
-    assert actor.active() == {"k": 3}
+    assert actor.standing() == {"k": (3, None)}
     for ticket in range(10):
         actor.leave(ticket, spent=True)
     assert await enter(actor, 11, 1, 2) is Entry.GRANTED
-    assert actor.active() == {"k": 1}
+    assert actor.standing() == {"k": (1, None)}
 
 
 async def test_leaving_without_an_answer_frees_all(actor: CallerActor) -> None:
@@ -55,7 +55,7 @@ async def test_leaving_without_an_answer_frees_all(actor: CallerActor) -> None:
             await actor.enter(ticket, limited, 1)
         actor.leave(ticket, spent=False)
     await trio.testing.wait_all_tasks_blocked()
-    assert actor.active() == {}
+    assert not any(active for active, _ in actor.standing().values())
     assert not actor._replies
     assert (await actor.enter(9, limited, 1)).entry is Entry.GRANTED
 

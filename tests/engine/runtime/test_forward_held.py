@@ -10,7 +10,7 @@ import trio.testing
 
 from engine.access import digest
 from engine.errors import Failure, Reason, Refused, UpstreamFailed
-from engine.pool.messages import ABANDONED, SUCCEEDED, Acquire, Finish, Kind, Message, Outcome, Retry
+from engine.pool.messages import ABANDONED, SUCCEEDED, UNSENT, Acquire, Finish, Kind, Message, Outcome, Retry
 from engine.runtime.answer import outcome_of
 from engine.snapshot import Fallback, Provider, RoutingSnapshot, Strategy
 from tests.engine.runtime.running import CancelledAt, Running, a_request, running
@@ -62,7 +62,7 @@ async def test_a_keys_limit_spans_pools_and_rides_the_body() -> None:
                 assert (await gateway.ask("open", secret_of("free")))[0].key_id == "free"
                 assert await refused(gateway, "open", digest(b"nobody's")) is Reason.FORBIDDEN
                 await trio.testing.wait_all_tasks_blocked()
-                assert gateway.callers.active() == {"k": 2}
+                assert gateway.callers.standing() == {"k": (2, None)}
             assert (await gateway.ask("open", k))[1] == b"hello world"
         await gateway.assert_nothing_is_held()
 
@@ -76,7 +76,7 @@ async def test_slots_ride_the_body(told: Told) -> None:
             assert await refused(gateway) is Reason.CONCURRENCY_LIMIT
         await gateway.assert_nothing_is_held()
         assert (await gateway.ask())[1] == b"hello world"
-    assert outcomes(told) == [ABANDONED, ABANDONED, SUCCEEDED]
+    assert outcomes(told) == [UNSENT, ABANDONED, SUCCEEDED]
 
 
 @pytest.mark.parametrize("status", [200, 500])
