@@ -47,9 +47,6 @@ from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
-_TICKETS_A_SECOND = 100_000
-"""More than requests can come: so tickets of a later process are higher."""
-
 _log = structlog.get_logger("pointsman")
 
 
@@ -132,8 +129,9 @@ async def _serve(
                 if settings.watch:
                     running.start_soon(file.follow)
 
-            # Decisions are known by their tickets, also to clients that still have one of the process before.
-            first = clock.unix_s() * _TICKETS_A_SECOND
+            # Decisions are known by their tickets, also to clients that still have one of the process before: fewer
+            # requests come in a microsecond than one.
+            first = clock.unix_us()
             forward = Forward(router, callers, forwarder, clock=clock.monotonic_ns, first_ticket=first)
             inference = Inference(
                 forward,

@@ -66,7 +66,8 @@ async def test_a_refusal_can_be_explained_too(tmp_path: Path) -> None:
         refused = await post(running)
         assert refused.status_code == 429
         story = (await ask(running, refused.headers["x-pointsman-decision"])).json()
-        assert [step["what"] for step in story["steps"]] == ["key team enters, rate, 0 of 1 tokens left, again in 100 s"]
+        (step,) = story["steps"]
+        assert step["what"] == "key team enters, rate, 0 of 1 tokens left, again in 100 s"
         assert (story["pool"], story["recomputed"]) == (None, True)
 
 
@@ -86,7 +87,7 @@ async def test_it_answers_only_with_the_token_and_only_about_what_it_knows(tmp_p
 
 
 async def test_a_process_that_starts_on_a_log_explains_from_its_first_request(tmp_path: Path) -> None:
-    """What the actors were told while starting is in the first checkpoint; numbers of the process before mean nobody."""
+    """What the actors were told while starting is in the first checkpoint; old numbers mean nobody."""
     async with simulators("a", "b") as (a, b):
         async with gateway(tmp_path, document(a.url, b.url)) as running:
             before = (await post(running)).headers["x-pointsman-decision"]
