@@ -102,14 +102,15 @@ def _lowest_score(admissible: Sequence[Slot], state: PoolState, journey: Journey
 
 
 def _least_latency(admissible: Sequence[Slot], state: PoolState, journey: Journey) -> Choice:
-    """Two drawn by weight; the one whose latency, grown with its load, is lower (an unknown one is as quick as any)."""
+    """Two drawn by weight; the one whose latency, grown with its load, is lower (unknown: half of the lowest known)."""
     del journey
     total = sum(slot.weight for slot in admissible)
     first = _drawn(admissible, total, state.dice)
     second = _drawn([slot for slot in admissible if slot is not first], total - first.weight, state.dice)
-    floor = min([slot.score for slot in admissible if slot.score], default=1)
-    first_cost = max(first.score, floor) * (first.active + 1)
-    second_cost = max(second.score, floor) * (second.active + 1)
+    # So who is not known is tried first, and left alone while those that try have no answer.
+    unknown = max(1, min([slot.score for slot in admissible if slot.score], default=1) // 2)
+    first_cost = (first.score or unknown) * (first.active + 1)
+    second_cost = (second.score or unknown) * (second.active + 1)
     return (second if first_cost > second_cost else first), (first, second)
 
 

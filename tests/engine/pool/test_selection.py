@@ -146,8 +146,8 @@ def test_equals_share_by_weight(strategy: Strategy) -> None:
         ((100, 50), (0, 1), 0),
         ((100, 50), (1, 2), 1),
         ((100, 50), (0, 2), 0),
-        ((100, 0), (0, 0), 0),
-        ((100, 0), (1, 0), 1),
+        ((100, 0), (0, 0), 1),
+        ((100, 0), (0, 1), 0),
         ((100, 0), (0, 9), 0),
         ((0, 0), (3, 0), 1),
         ((0, 0), (1, 1), 0),
@@ -158,7 +158,7 @@ def test_of_two_the_one_that_answers_sooner_for_its_load(
 ) -> None:
     """LB-1, issue 3: latency times load with this request; equal ones: the first drawn.
 
-    An unknown one is as quick as any, so that one which never answers fills up and is left.
+    An unknown one counts as half of the lowest known: it is tried, but one that never answers does not fill up.
     """
     slots = [slot("a", loads[0], score=latencies[0]), slot("b", loads[1], score=latencies[1])]
     dice = Loaded(0, 0)
