@@ -35,7 +35,7 @@ async def watch(
     on_change: Callable[[], Awaitable[None]],
     *,
     seen: str | None = None,
-    debounce_ms: int = 20,
+    debounce_ms: int = 100,
     recheck_ms: int = 1000,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
