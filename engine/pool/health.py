@@ -22,7 +22,7 @@ _NO_CREDENTIAL_NS: Final = 10**9
 """How long a provider without a secret is left alone: asking the vault again costs nothing but a lookup (KEY-3)."""
 _FAILED_TIMES, _FAILED_NS = 8, 50 * 10**6
 """What a failure counts as in the average latency: so many times the average, or this."""
-_HALVED_NS: Final = 5 * 10**9
+HALVED_NS: Final = 5 * 10**9
 """An average that gets no new sample is halved each time this passes, so that nobody is slow for ever."""
 _SMOOTHING: Final = 8
 """A sample moves the average latency by one part in so many."""
@@ -140,7 +140,7 @@ def _what(outcome: Outcome) -> str:
 
 def latency_of(slot: Slot, at: Nanoseconds) -> Nanoseconds:
     """The average latency as it counts at a time; 0: not known."""
-    return slot.latency_ns >> min(63, max(0, at - slot.sampled_at) // _HALVED_NS)
+    return slot.latency_ns >> min(63, max(0, at - slot.sampled_at) // HALVED_NS)
 
 
 def _sample(slot: Slot, sample: Nanoseconds, at: Nanoseconds) -> None:

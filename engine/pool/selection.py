@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from engine.names import Nanoseconds
 from engine.pool.decision import Causes, Row, Verdict
 from engine.pool.draw import Dice
-from engine.pool.health import bar_of, is_upstream_rate, latency_of
+from engine.pool.health import HALVED_NS, bar_of, is_upstream_rate, latency_of
 from engine.pool.state import Choice, Choose, Journey, PoolState, Slot
 from engine.snapshot import Strategy
 
@@ -31,7 +31,7 @@ def survey(state: PoolState, journey: Journey, at: Nanoseconds) -> tuple[list[Sl
     tried, heeds_rate = journey.tried, state.terms.heeds_rate
     if state.terms.strategy is Strategy.LEAST_LATENCY:
         for slot in state.slots:
-            slot.score = latency_of(slot, at)
+            slot.score = slot.latency_ns if at - slot.sampled_at < HALVED_NS else latency_of(slot, at)
     for slot in state.slots:
         meter = slot.meter
         verdict, number = _ADMISSIBLE, slot.score
@@ -107,8 +107,10 @@ def _least_latency(admissible: Sequence[Slot], state: PoolState, journey: Journe
     total = sum(slot.weight for slot in admissible)
     first = _drawn(admissible, total, state.dice)
     second = _drawn([slot for slot in admissible if slot is not first], total - first.weight, state.dice)
-    # So who is not known is tried first, and left alone while those that try have no answer.
-    unknown = max(1, min([slot.score for slot in admissible if slot.score], default=1) // 2)
+    unknown = 0
+    if not first.score or not second.score:
+        # So who is not known is tried first, and left alone while those that try have no answer.
+        unknown = max(1, min([slot.score for slot in admissible if slot.score], default=1) // 2)
     first_cost = (first.score or unknown) * (first.active + 1)
     second_cost = (second.score or unknown) * (second.active + 1)
     return (second if first_cost > second_cost else first), (first, second)
