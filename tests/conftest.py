@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
     "tests.engine.pool.conversation",
     "tests.engine.pool.model",
     "tests.engine.pool.two_pools",
+    "tests.engine.runtime.forwarding",
     "tests.engine.runtime.running",
     "tests.engine.runtime.scripted_upstream",
 )

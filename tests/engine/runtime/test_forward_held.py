@@ -1,48 +1,20 @@
 """What one request holds, for how long, and that nothing stays held."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
 
 from engine.access import digest
 from engine.errors import Failure, Reason, Refused, UpstreamFailed
-from engine.pool.messages import ABANDONED, SUCCEEDED, UNSENT, Acquire, Finish, Kind, Message, Outcome, Retry
+from engine.pool.messages import ABANDONED, SUCCEEDED, UNSENT, Acquire, Finish
 from engine.runtime.answer import outcome_of
-from engine.snapshot import Fallback, Provider, RoutingSnapshot, Strategy
-from tests.engine.runtime.running import CancelledAt, Running, a_request, running
+from engine.snapshot import Fallback, Strategy
+from tests.engine.runtime.forwarding import BAD, ON, A, B, C, Told, assert_all_closed, chat, outcomes, refused
+from tests.engine.runtime.running import CancelledAt, a_request, running
 from tests.engine.runtime.scripted_upstream import Reply, Scripted, ScriptedUpstream
 from tests.engine.tables import key, pool, provider, redirect, secret_of, table
-
-A, B, C = (provider(name) for name in "abc")
-ON = Fallback(enabled=True, on_status=(5, 429))
-BAD = Refused(Reason.BAD_REQUEST)
-
-Told = list[tuple[str, Message]]
-
-
-def chat(*providers: Provider, fallback: Fallback = ON, **fields: Any) -> RoutingSnapshot:
-    return table([pool("chat", *providers, strategy=Strategy.PRIORITY, fallback=fallback, **fields)])
-
-
-def outcomes(told: Told) -> list[Outcome]:
-    """What the pool was told of each attempt, and at the end, but for the time it took."""
-    ended = [message.outcome for _, message in told if isinstance(message, (Retry, Finish))]
-    return [SUCCEEDED if one.kind is Kind.SUCCEEDED else attrs.evolve(one, latency_ns=None) for one in ended]
-
-
-async def refused(gateway: Running, alias: str = "chat", caller: bytes | None = None) -> Reason:
-    with pytest.raises(Refused) as caught:
-        await gateway.ask(alias, caller)
-    return caught.value.reason
-
-
-def assert_all_closed(upstream: ScriptedUpstream) -> None:
-    assert [answer.closed for answer in upstream.answers] == [1] * len(upstream.answers)
-
 
 KEYED = table(
     [pool("chat", A, provider("x"), fallback=ON), pool("open", B)],
