@@ -124,6 +124,7 @@ def _slot(slot: Slot) -> dict[str, Any]:
         "running": slot.meter.active,
         "tokens": _bucket(slot.meter.limiter),
         "latency_ns": slot.latency_ns,
+        "sampled_at": slot.sampled_at,
         "circuit": _circuit(slot.health),
         "credential": _circuit(slot.credential),
     }
@@ -133,6 +134,8 @@ def _journey(journey: Journey) -> dict[str, Any]:
     return {
         "provider": journey.slot.name if journey.slot is not None else None,
         "attempts": journey.attempts,
+        "affinity": journey.affinity,
+        "credential": journey.credential,
         "tried": {slot.name: attempt for slot, attempt in (journey.tried or {}).items()},
         "due": journey.due,
         "paused_ns": journey.paused_ns,

@@ -5,9 +5,10 @@ when, and at which provider, is the pool machine's.
 """
 
 from engine.errors import Failure
+from engine.names import CredentialId
 from engine.snapshot import Fallback, Provider
 
-_TOO_MANY = 429
+TOO_MANY = 429
 _REFUSED_CREDENTIAL = (401, 403)
 
 
@@ -25,17 +26,20 @@ def matches(patterns: tuple[int, ...], status: int) -> bool:
     return False
 
 
+def is_credential_refused(status: int, credential: CredentialId | None) -> bool:
+    """Whether a status is about a credential of the gateway's own, and so no fault of the client's (DEF-71)."""
+    return status in _REFUSED_CREDENTIAL and credential is not None
+
+
 def tries_again_on_status(fallback: Fallback, status: int, provider: Provider) -> bool:
-    """FB-3; and 401 and 403 on the gateway's own credential, which are no fault of the client's (DEF-71)."""
-    if not fallback.enabled:
-        return False
-    refused = status in _REFUSED_CREDENTIAL and provider.credential is not None
-    return refused or matches(fallback.on_status, status)
+    """FB-3, and a refused credential (T20)."""
+    refused = is_credential_refused(status, provider.credential)
+    return fallback.enabled and (refused or matches(fallback.on_status, status))
 
 
 def tries_again_on_embedded(fallback: Fallback, status: int) -> bool:
     """FB-12, FB-13: an error in a 2xx, by the status it stands for."""
-    is_rate = status == _TOO_MANY and fallback.on_rate_limit
+    is_rate = status == TOO_MANY and fallback.on_rate_limit
     return fallback.enabled and (is_rate or matches(fallback.on_status, status))
 
 

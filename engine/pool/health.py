@@ -8,7 +8,7 @@ are the credential's fault, which a new credential ends and a good answer does t
 from typing import Final
 
 from engine.errors import Failure
-from engine.fallback import matches
+from engine.fallback import TOO_MANY, is_credential_refused, matches
 from engine.names import CredentialId, Nanoseconds, Ticket
 from engine.pool.circuit import Cause, Circuit, Phase, Turn
 from engine.pool.decision import Verdict
@@ -16,8 +16,6 @@ from engine.pool.messages import Kind, Outcome
 from engine.pool.state import Slot
 from engine.pool.terms import Terms
 
-_REFUSED_CREDENTIAL: Final = {401, 403}
-_TOO_MANY: Final = 429
 _NO_CREDENTIAL_NS: Final = 10**9
 """How long a provider without a secret is left alone: asking the vault again costs nothing but a lookup (KEY-3)."""
 _FAILED_TIMES, _FAILED_NS = 8, 50 * 10**6
@@ -125,9 +123,9 @@ def _blame(outcome: Outcome, terms: Terms, sent_with: CredentialId | None) -> tu
         missing = outcome.failure is Failure.CREDENTIAL
         return not missing, missing
     status = outcome.status or 0
-    if status in _REFUSED_CREDENTIAL and sent_with is not None:
+    if is_credential_refused(status, sent_with):
         return False, True
-    return status >= 500 or status == _TOO_MANY or matches(terms.open_on_status, status), False
+    return status >= 500 or status == TOO_MANY or matches(terms.open_on_status, status), False
 
 
 def _opens_at_once(outcome: Outcome, terms: Terms) -> bool:
@@ -151,4 +149,4 @@ def _sample(slot: Slot, sample: Nanoseconds, at: Nanoseconds) -> None:
 
 def is_upstream_rate(circuit: Circuit) -> bool:
     """Whether the wait is one the provider asked for with a 429."""
-    return circuit.is_told and bool(circuit.causes) and circuit.causes[-1].what == f"status {_TOO_MANY}"
+    return circuit.is_told and bool(circuit.causes) and circuit.causes[-1].what == f"status {TOO_MANY}"

@@ -9,7 +9,6 @@ import attrs
 from engine.access import Admission, not_found
 from engine.caller import Entry
 from engine.errors import Failure, Reason, Refused, Scope
-from engine.fallback import tries_again_on_embedded, tries_again_on_failure, tries_again_on_status
 from engine.limiter import Quota
 from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
 from engine.pool.messages import UNSENT, Kind, Leased, Outcome, Refusal
@@ -19,6 +18,7 @@ from engine.runtime.answer import Answer, outcome_of
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.peek import Embedded, Empty
 from engine.runtime.pool_actor import PoolActor
+from engine.runtime.results import Result, described, refusal_for
 from engine.runtime.router import Router
 from engine.snapshot import Exhausted, Pool
 
@@ -31,18 +31,8 @@ _REFUSALS = {
     Refusal.CIRCUITS_OPEN: (Reason.UNAVAILABLE, None),
     Refusal.NO_PROVIDERS: (Reason.UNAVAILABLE, None),
 }
-_FAILURES = {
-    Failure.CREDENTIAL: Reason.UNAVAILABLE,
-    Failure.CONNECT: Reason.UNAVAILABLE,
-    Failure.BROKEN: Reason.BAD_GATEWAY,
-    Failure.TIMEOUT: Reason.UPSTREAM_TIMEOUT,
-}
-_TOO_MANY = 429
 _SOON_NS = 10**9
 """When to ask again where a probe is under way: nobody knows how long it takes."""
-
-Result = UpstreamAnswer | Embedded | Empty | Failure
-"""What an attempt brought."""
 
 
 @attrs.define(eq=False)
@@ -133,16 +123,6 @@ class Attempts:
             self._passed_over = self._refusal(effect.because, effect)
         return None
 
-    def may_retry(self, lease: Leased, result: Result) -> bool:
-        fallback = self.pool.fallback
-        match result:
-            case Failure():
-                return tries_again_on_failure(fallback, result)
-            case Embedded() | Empty():
-                return tries_again_on_embedded(fallback, result.status)
-            case _:
-                return tries_again_on_status(fallback, result.status, lease.provider)
-
     async def keep(self, lease: Leased, result: Result, latency_ns: Nanoseconds) -> None:
         """Take over what an attempt brought, in place of what the ones before did."""
         name = lease.provider.name
@@ -152,7 +132,7 @@ class Attempts:
                 self.outcome = outcome_of(result)
             case Embedded() | Empty():
                 self.outcome = outcome_of(result.status)
-                self.tried.append(f"{name}: {_described(result)}")
+                self.tried.append(f"{name}: {described(result)}")
             case _:
                 if lease.is_probe and result.status < 400 and self._actor is not None:
                     self._actor.answered(self.ticket)
@@ -178,7 +158,7 @@ class Attempts:
                 latency_ns=kept.latency_ns,
                 clock=self._clock,
             )
-        last = self._passed_over or _refusal_for(self._result)
+        last = self._passed_over or refusal_for(self._result)
         raise attrs.evolve(last, tried=tuple(self.tried), is_exhausted=self.is_exhausted)
 
     def finish(self, outcome: Outcome) -> None:
@@ -228,25 +208,3 @@ class Attempts:
 
     def _until(self, at: Nanoseconds | None) -> Nanoseconds | None:
         return None if at is None else max(0, at - self._clock())
-
-
-def _refusal_for(result: Result | None) -> Refused:
-    """What an attempt's result is to the client where no answer can be relayed (FB-3 to FB-5)."""
-    match result:
-        case Failure():
-            return Refused(_FAILURES[result])
-        case Embedded() | Empty():
-            return _embedded(result)
-        case _:
-            return Refused(Reason.BAD_GATEWAY)
-
-
-def _embedded(result: Embedded | Empty) -> Refused:
-    """FB-12, FB-13: a client's fault keeps its status; the rest is the provider's."""
-    if isinstance(result, Empty) or result.status == _TOO_MANY or result.status >= 500:
-        return Refused(Reason.UNAVAILABLE)
-    return Refused(Reason.UPSTREAM_REJECTED, status=result.status)
-
-
-def _described(result: Embedded | Empty) -> str:
-    return "an answer without content" if isinstance(result, Empty) else f"error {result.status} in a 2xx"

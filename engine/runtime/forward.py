@@ -16,9 +16,10 @@ from engine.pool.messages import ABANDONED, Leased
 from engine.pool.ring import key_of
 from engine.ports import Clock, Request, Upstream, UpstreamAnswer
 from engine.runtime.answer import Answer
-from engine.runtime.attempts import Attempts, Result
+from engine.runtime.attempts import Attempts
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.peek import Embedded, Empty, peek
+from engine.runtime.results import Result, may_retry
 from engine.runtime.router import Router
 from engine.snapshot import Pool, RoutingSnapshot, Strategy, Timeouts
 
@@ -68,7 +69,7 @@ class Forward:
                 latency_ns = self._clock() - sent
                 attempts.upstream_ns += latency_ns
                 await attempts.keep(lease, result, latency_ns)
-                if not attempts.may_retry(lease, result):
+                if not may_retry(pool.fallback, lease.provider, result):
                     break
                 following = await attempts.retry()
                 if pool.fallback.backoff is not None:

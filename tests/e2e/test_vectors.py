@@ -164,7 +164,7 @@ async def test_t22_one_probe_reaches_a_provider_that_failed(world: Rig) -> None:
         assert await world.count("provider_circuit", "t22", "near") in {HALF_OPEN, OPEN}
     await world.counted(HALF_OPEN, "provider_circuit", "t22", "near")
     answers: list[Message] = []
-    refused = trio.Event()
+    nine, refused = trio.Event(), trio.Event()
 
     async def answers_at_last(peer: Peer) -> None:
         await peer.request()
@@ -173,13 +173,14 @@ async def test_t22_one_probe_reaches_a_provider_that_failed(world: Rig) -> None:
 
     async def one() -> None:
         answers.append(await world.ask("t22"))
+        if len(answers) == 9:
+            nine.set()
 
     async with world.near.serving(answers_at_last), trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(one)
         with trio.fail_after(10):
-            while len(answers) < 9:
-                await trio.sleep(0.01)
+            await nine.wait()
         assert {answer.status for answer in answers} == {503}
         assert all(answer.header("retry-after") == "1" for answer in answers)
         refused.set()
