@@ -1,8 +1,10 @@
 """What the engine needs from outside; `adapters/` has the implementations, `tests/contracts` the laws."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from math import inf
 from typing import Protocol, TypeAlias
+from uuid import UUID
 
 import attrs
 
@@ -17,26 +19,61 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Header fields in wire order; names in lower case."""
 
 
+class Wake(Enum):
+    """Why a wait for the log ended."""
+
+    OWN = "own_write"
+    "This process appended."
+    NOTIFY = "notify"
+    "The store told of another process's append, or has just come back."
+    POLL = "poll"
+    "It was time to look."
+
+
+@attrs.frozen
+class Appended:
+    position: Position
+    "Of the append's last event."
+    is_repeated: bool = False
+    "Whether the log had these events already, so that nothing changed."
+
+
+@attrs.frozen
+class Found:
+    """An append that the log holds."""
+
+    position: Position
+    "Of its last event."
+    causation: UUID | None
+
+
 class EventLog(Protocol):
     """The append-only log. Positions are dense and in commit order; what `append` returned is durable."""
 
-    async def append(self, drafts: Sequence[Draft], *, expected: Position, actor: str) -> Position:
-        """Append all drafts or none, in one transaction; the position of the last one.
+    async def append(
+        self, drafts: Sequence[Draft], *, expected: Position, actor: str, causation: UUID | None = None
+    ) -> Appended:
+        """Append all drafts or none, in one transaction.
 
-        `expected` is the head the writer decided on. Drafts whose ids are all in the log already, with equal
-        content, change nothing and return their original last position (safe to retry).
+        `expected` is the head the writer decided on, which implies the version of every stream. `causation` names what
+        asked for them. Drafts whose ids are all in the log already, with equal content, change nothing and return
+        their original last position (safe to retry).
         Raises: WrongPosition, IdempotencyConflict, StoreUnavailable, OutcomeUnknown.
         """
+        ...
+
+    async def find(self, event_id: UUID) -> Found | None:
+        """The append whose first event has this id; None where the log has none. Raises StoreUnavailable."""
         ...
 
     async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]:
         """The next events after a position, oldest first, at most `limit`. Fewer than `limit` means the head.
 
-        Raises: StoreUnavailable, LogDamaged.
+        Each event's hash is checked against the one before it. Raises: StoreUnavailable, LogDamaged.
         """
         ...
 
-    async def wait(self, after: Position) -> None:
+    async def wait(self, after: Position) -> Wake:
         """Return once the log may hold more than `after`. May return early, never too late."""
         ...
 
@@ -57,6 +94,8 @@ class Request:
     caller: Digest | None = attrs.field(repr=False)
     "Digest of the presented secret; None: none was presented."
     request_id: str
+    address: str = ""
+    "Where the connection comes from, an IP address as text; empty where that is unknown."
 
 
 class UpstreamAnswer(Protocol):
