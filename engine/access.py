@@ -5,14 +5,23 @@ spends nothing (ORDER-2).
 """
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
 
 import attrs
 
 from engine.errors import Reason, Refused
+from engine.events import NIL
 from engine.names import Alias, Digest
 from engine.rules import first_match
-from engine.snapshot import Action, Key, Pool, RoutingSnapshot
+from engine.snapshot import Action, Grants, Key, Pool, RoutingSnapshot
+
+BATCH: Final = "batch"
+"""The purpose of the keys that escalation models are open to (SYNC-4)."""
+PLATFORM: Final = "platform"
+"""The purpose of keys that are not for inference (SYNC-8)."""
 
 
 @attrs.frozen
@@ -30,41 +39,80 @@ def digest(secret: bytes) -> Digest:
     return sha256(secret).digest()
 
 
-def identify(snapshot: RoutingSnapshot, presented: Digest | None) -> Key | None:
-    """The key with this digest. Looked up by digest, then compared in constant time (AUTH-5)."""
+def identify(snapshot: RoutingSnapshot, presented: Digest | None, at: int, address: str = "") -> Key | None:
+    """The key with this digest, if it is good now and may be used from there; `at` is in Unix seconds.
+
+    Looked up by digest, then compared in constant time (AUTH-5).
+    """
     if presented is None:
         return None
     key = snapshot.callers.get(presented)
-    if key is None or not hmac.compare_digest(key.digest, presented):
+    if key is None or (key.expires_at is not None and key.expires_at <= at):
         return None
-    return key
+    if hmac.compare_digest(key.digest, presented):
+        is_good = True
+    else:
+        is_good = key.previous_until is not None and key.previous_until > at
+    return key if is_good and (not key.cidrs or _is_within(address, key.cidrs)) else None
 
 
 def is_open(snapshot: RoutingSnapshot, pool: Pool) -> bool:
-    """Whether a pool asks for no key: it has no list of its own and there are no global keys (CFG-11)."""
-    return pool.keys is None and not snapshot.global_keys
+    """Whether a pool asks for no key: it is no model's, has no list, and there are no global keys (CFG-11, DEF-3)."""
+    return pool.keys is None and pool.grants is None and not snapshot.global_keys
 
 
-def opens(key: Key | None, pool: Pool) -> bool:
-    """Whether a key opens a pool that asks for one (AUTH-2, AUTH-4, AUTH-6)."""
-    return key is not None and (key.opens_all_pools or (pool.keys is not None and key.key_id in pool.keys))
+def refusal(snapshot: RoutingSnapshot, key: Key | None, pool: Pool) -> Reason | None:
+    """Why a key does not open a pool that asks for one; None: it does (AUTH-2, AUTH-4, AUTH-6, AUTH-8)."""
+    if key is None:
+        return Reason.FORBIDDEN
+    is_named = key.opens_all_pools or pool.alias in key.aliases
+    if pool.grants is not None:
+        return _refusal_of_model(snapshot, key, pool.grants, is_named=is_named)
+    return None if is_named or (pool.keys is not None and key.key_id in pool.keys) else Reason.FORBIDDEN
 
 
-def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None) -> Admission:
-    """Steps 4 to 8 of ORDER-1: pool, authentication, rules with one hop, empty pool.
+def _refusal_of_model(snapshot: RoutingSnapshot, key: Key, grants: Grants, *, is_named: bool) -> Reason | None:
+    """Membership (SYNC-4), then funds (SYNC-5); `is_named`: the key opens the pool by itself."""
+    if key.user_id == NIL:
+        return None
+    if key.purpose == PLATFORM:
+        return Reason.FORBIDDEN
+    if key.user_id is None:
+        # Nobody's key has nobody's memberships, and no balance that could be short.
+        is_member = is_named or NIL in grants.groups or (grants.is_escalation and key.purpose == BATCH)
+        is_funded = is_named or grants.is_free
+    else:
+        user = snapshot.users.get(key.user_id)
+        if user is None:
+            return Reason.FORBIDDEN
+        is_member = (
+            not user.groups.isdisjoint(grants.groups)
+            or NIL in grants.groups
+            or is_named
+            or (grants.is_escalation and key.purpose == BATCH)
+        )
+        is_funded = user.is_funded or grants.is_free
+    if not is_member:
+        return Reason.FORBIDDEN
+    return None if is_funded else Reason.PAYMENT_REQUIRED
 
-    Raises Refused: MODEL_NOT_FOUND, UNAUTHENTICATED, FORBIDDEN, UNAVAILABLE, or BAD_GATEWAY for a redirect to
-    nothing, which `decide` rules out for every table it lets through.
+
+def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None, at: int, address: str = "") -> Admission:
+    """Steps 4 to 8 of ORDER-1: pool, authentication, rules with one hop, empty pool. `at` is in Unix seconds.
+
+    Raises Refused: MODEL_NOT_FOUND, UNAUTHENTICATED, FORBIDDEN, PAYMENT_REQUIRED, UNAVAILABLE, or BAD_GATEWAY for a
+    redirect to nothing, which `decide` rules out for every table it lets through.
     """
     pool = snapshot.pools.get(alias)
     if pool is None:
         raise not_found(alias)
-    key = identify(snapshot, presented)
+    key = identify(snapshot, presented, at, address)
     if not is_open(snapshot, pool):
         if presented is None:
             raise Refused(Reason.UNAUTHENTICATED)
-        if not opens(key, pool):
-            raise Refused(Reason.FORBIDDEN)
+        reason = refusal(snapshot, key, pool)
+        if reason is not None:
+            raise Refused(reason)
     if presented is not None and pool.rules:
         pool = _follow_rules(snapshot, pool, key)
     if not pool.providers:
@@ -72,10 +120,14 @@ def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None) -> 
     return Admission(pool, key)
 
 
-def visible_aliases(snapshot: RoutingSnapshot, presented: Digest | None) -> list[Alias]:
+def visible_aliases(snapshot: RoutingSnapshot, presented: Digest | None, at: int, address: str = "") -> list[Alias]:
     """The aliases a caller may list: open pools and those the presented key opens, sorted (MODELS-2, MODELS-3)."""
-    key = identify(snapshot, presented)
-    return sorted(alias for alias, pool in snapshot.pools.items() if is_open(snapshot, pool) or opens(key, pool))
+    key = identify(snapshot, presented, at, address)
+    return sorted(
+        alias
+        for alias, pool in snapshot.pools.items()
+        if is_open(snapshot, pool) or refusal(snapshot, key, pool) is None
+    )
 
 
 def not_found(alias: Alias) -> Refused:
@@ -85,8 +137,19 @@ def not_found(alias: Alias) -> Refused:
     return Refused(Reason.MODEL_NOT_FOUND, message)
 
 
+@lru_cache(maxsize=4096)
+def _is_within(address: str, cidrs: tuple[str, ...]) -> bool:
+    """Whether an address is in one of the networks; one that is unknown is in none."""
+    try:
+        there = ip_address(address)
+    except ValueError:
+        return False
+    mapped = there.ipv4_mapped if isinstance(there, IPv6Address) else None
+    return any((mapped or there) in ip_network(cidr) for cidr in cidrs)
+
+
 def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Pool:
-    rule = first_match(pool, key.labels if key is not None else {})
+    rule = first_match(pool, key.all_labels if key is not None else {})
     if rule is None:
         return pool
     if rule.action is Action.DENY:
@@ -96,6 +159,8 @@ def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Poo
     if target is None:
         raise Refused(Reason.BAD_GATEWAY)
     # A caller gets in where it could have asked directly, unless the rule says that it opens the target (RULE-7).
-    if not (rule.opens_target or is_open(snapshot, target) or opens(key, target)):
-        raise Refused(Reason.FORBIDDEN)
+    if not (rule.opens_target or is_open(snapshot, target)):
+        reason = refusal(snapshot, key, target)
+        if reason is not None:
+            raise Refused(reason)
     return target

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import attrs
 
+from engine.events import EntityEvent
 from engine.names import Alias, KeyId
 from engine.snapshot import Key, Manifest, Pool, Settings
 
@@ -31,6 +32,11 @@ class DefineKey:
 
 
 @attrs.frozen
+class DefineKeys:
+    keys: tuple[Key, ...]
+
+
+@attrs.frozen
 class RemoveKey:
     key_id: KeyId
 
@@ -40,4 +46,34 @@ class ChangeSettings:
     settings: Settings
 
 
-Command: TypeAlias = ApplyManifest | DefinePool | RemovePool | DefineKey | RemoveKey | ChangeSettings
+@attrs.frozen
+class ChangeEntities:
+    """Make facts of the control plane so, all or none, in this order."""
+
+    facts: tuple[EntityEvent, ...]
+    "A booking whose number is 0 gets the next one of its ledger."
+    may_be_faulty: bool = False
+    "Whether an endpoint's URL may be unusable, as it may in another system's tables (SYNC-13)."
+
+
+@attrs.frozen
+class SettleAccounts:
+    """Make events of what time has brought about: tariffs that begin and end, and balances that stand on the other side
+    of zero than access goes by (DEF-16).
+    """
+
+    at_us: int
+    "Unix microseconds."
+
+
+Command: TypeAlias = (
+    ApplyManifest
+    | DefinePool
+    | RemovePool
+    | DefineKey
+    | DefineKeys
+    | RemoveKey
+    | ChangeSettings
+    | ChangeEntities
+    | SettleAccounts
+)

@@ -6,54 +6,79 @@ events no pool is open that is not open before or after, and no key opens one th
 (rules aside, and an append becomes visible at once).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
 from engine.checks import problems_of
-from engine.commands import ApplyManifest, ChangeSettings, Command, DefineKey, DefinePool, RemoveKey, RemovePool
+from engine.commands import (
+    ApplyManifest,
+    ChangeEntities,
+    Command,
+    SettleAccounts,
+)
 from engine.definitions import define_key, define_pool, define_provider, define_rule, define_settings
-from engine.errors import Rejected
-from engine.events import Event, KeyRemoved, PoolRemoved, ProviderRemoved, RuleRemoved
+from engine.entity_changes import changes_of
+from engine.entity_checks import problems_of_entity
+from engine.errors import Owned, Problem, Rejected
+from engine.events import Event, KeyRemoved, PoolRemoved, ProviderRemoved, RuleRemoved, stream_of
+from engine.names import Source
+from engine.scope import Scope, scope_of
+from engine.settlement import due
 from engine.snapshot import Key, Manifest, Pool, RoutingSnapshot
 
+Change = Callable[[RoutingSnapshot, Iterable[Event]], RoutingSnapshot]
+"""A table with some more events; the projection's."""
 
-def decide(snapshot: RoutingSnapshot, command: Command) -> tuple[Event, ...]:
-    """The events a command causes at a snapshot. Raises Rejected."""
-    wished = _wished(snapshot, command)
-    problems = tuple(problems_of(wished))
+
+def decide(
+    snapshot: RoutingSnapshot, command: Command, *, source: Source | None = None, change: Change | None = None
+) -> tuple[Event, ...]:
+    """The events a command of a source causes at a snapshot; without a source, whoever owns what it changes.
+
+    `change` is needed for commands of several facts, each of which is decided on what those before it lead to.
+    Raises Rejected, Owned.
+    """
+    match command:
+        case ChangeEntities():
+            events = tuple(_entities(snapshot, command, change))
+        case SettleAccounts():
+            events = tuple(due(snapshot, command.at_us))
+        case _:
+            events = tuple(_table(scope_of(snapshot, command, source)))
+    if source is not None:
+        for event in events:
+            stream = stream_of(event)
+            owner = snapshot.owner(stream)
+            if owner is not None and not (owner == source or isinstance(command, ApplyManifest)):
+                raise Owned(stream, owner)
+    return events
+
+
+def _table(scope: Scope) -> Iterator[Event]:
+    problems = (*scope.problems, *problems_of(scope.wished, beside=scope))
     if problems:
         raise Rejected(problems)
-    return tuple(_differences(snapshot, wished))
+    return _differences(scope.present, scope.wished)
 
 
-def _wished(snapshot: RoutingSnapshot, command: Command) -> Manifest:
-    pools, keys, settings = dict(snapshot.pools), dict(snapshot.keys), snapshot.settings
-    match command:
-        case ApplyManifest(manifest):
-            return manifest
-        case DefinePool(pool):
-            pools[pool.alias] = pool
-        case RemovePool(alias):
-            pools.pop(alias, None)
-        case DefineKey(key):
-            keys[key.key_id] = key
-        case RemoveKey(key_id):
-            keys.pop(key_id, None)
-            pools = {alias: _without_key(pool, key_id) for alias, pool in pools.items()}
-        case ChangeSettings():
-            settings = command.settings
-    return Manifest(pools, keys, settings)
+def _entities(snapshot: RoutingSnapshot, command: ChangeEntities, change: Change | None) -> Iterator[Event]:
+    problems: list[Problem] = []
+    for place, fact in enumerate(command.facts):
+        found = tuple(problems_of_entity(snapshot, fact, may_be_faulty=command.may_be_faulty))
+        many = len(command.facts) > 1
+        problems += [attrs.evolve(problem, where=(place, *problem.where)) if many else problem for problem in found]
+        if found:
+            continue
+        caused = tuple(changes_of(snapshot, fact))
+        yield from caused
+        if change is not None and many:
+            snapshot = change(snapshot, caused)
+    if problems:
+        raise Rejected(tuple(problems))
 
 
-def _without_key(pool: Pool, key_id: str) -> Pool:
-    if pool.keys is None or key_id not in pool.keys:
-        return pool
-    # An empty list stays a list: nobody passes. None would open the pool (DEF-3).
-    return attrs.evolve(pool, keys=pool.keys - {key_id})
-
-
-def _differences(old: RoutingSnapshot, new: Manifest) -> Iterator[Event]:
+def _differences(old: Manifest, new: Manifest) -> Iterator[Event]:
     if new.settings != old.settings:
         yield define_settings(new.settings)
     # What closes before what opens: a key stays global until the pools that stay have their new lists, lest the last
@@ -75,7 +100,7 @@ def _differences(old: RoutingSnapshot, new: Manifest) -> Iterator[Event]:
         yield from _pool_differences(None, new.pools[alias])
 
 
-def _is_narrowed(old: RoutingSnapshot, key: Key) -> bool:
+def _is_narrowed(old: Manifest, key: Key) -> bool:
     """Whether a key was global and is not to be."""
     before = old.keys.get(key.key_id)
     return before is not None and before.opens_all_pools and not key.opens_all_pools

@@ -23,6 +23,13 @@ def define_key(key: Key) -> KeyDefined:
         max_concurrent=key.limits.max_concurrent,
         requests_per_second=key.limits.requests_per_second,
         burst=key.limits.burst,
+        user_id=key.user_id,
+        purpose=key.purpose,
+        aliases=tuple(sorted(key.aliases)),
+        expires_at=key.expires_at,
+        cidrs=key.cidrs,
+        previous_digest=None if key.previous is None else key.previous.hex(),
+        previous_until=key.previous_until,
     )
 
 

@@ -4,6 +4,8 @@ PointsmanError
 ├── Refused                 a request will not be served: one `Reason`, one message
 ├── UpstreamFailed          an attempt ended without an answer: one `Failure`
 ├── Rejected                a command would break the table: all its `Problem`s
+├── Owned                   a command would change what a file manages
+├── Outdated                a command was meant for another version of an entity
 ├── StartFailed             the process cannot start or cannot go on: one sentence for the operator
 └── StoreError
     ├── WrongPosition       the log has moved on; decide again
@@ -18,7 +20,7 @@ from enum import Enum
 import attrs
 
 from engine.limiter import Quota
-from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
+from engine.names import Alias, KeyId, Nanoseconds, Position, Source, Stream, Ticket
 
 NO_MODEL = (
     "Could not parse onwards model from request. 'model' parameter must be supplied in either the body or in the "
@@ -33,6 +35,7 @@ class Reason(Enum):
     BAD_REQUEST = "bad_request"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    PAYMENT_REQUIRED = "insufficient_credits"
     MODEL_NOT_FOUND = "model_not_found"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -125,6 +128,23 @@ class Problem:
 @attrs.frozen
 class Rejected(PointsmanError):
     problems: tuple[Problem, ...]
+
+
+@attrs.frozen
+class Owned(PointsmanError):
+    stream: Stream
+    "The entity."
+    owner: Source
+    "The file that manages it."
+
+
+@attrs.frozen
+class Outdated(PointsmanError):
+    stream: Stream
+    expected: int
+    "The version that was meant."
+    actual: int
+    "The present one; 0: there is no such entity yet."
 
 
 @attrs.frozen

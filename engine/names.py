@@ -20,6 +20,25 @@ Digest: TypeAlias = bytes
 CredentialId: TypeAlias = str
 """Names an upstream credential: a vault entry, or a reference such as `env:NAME`."""
 
+EndpointId: TypeAlias = str
+"""An upstream address that deployments share."""
+
+ModelId: TypeAlias = str
+"""A deployment or a composite; one space of ids for both."""
+
+UserId: TypeAlias = str
+GroupId: TypeAlias = str
+TariffId: TypeAlias = str
+
+TokenId: TypeAlias = str
+"""An admin token's public name."""
+
+Stream: TypeAlias = str
+"""The entity an event belongs to, e.g. `pool:chat`; versions are dense within it."""
+
+Source: TypeAlias = str
+"""Who wrote an event and may own what it defines, e.g. `file:routes.json`."""
+
 Position: TypeAlias = int
 """The number of an event in the log; dense, from 1. 0 is the empty log."""
 

@@ -9,7 +9,22 @@ from enum import Enum
 
 import attrs
 
-from engine.names import Alias, CredentialId, Digest, KeyId, Position, ProviderName
+from engine.catalogue import Catalogue, Stream, Token, User
+from engine.names import (
+    Alias,
+    CredentialId,
+    Digest,
+    GroupId,
+    KeyId,
+    Position,
+    ProviderName,
+    Source,
+    UserId,
+)
+from engine.names import Stream as StreamName
+
+FILE = "file:"
+"""What the sources that own what they define begin with."""
 
 
 class Strategy(Enum):
@@ -180,6 +195,34 @@ class Key:
     opens_all_pools: bool = False
     labels: Mapping[str, str] = attrs.field(factory=dict)
     limits: Limits = Limits()
+    user_id: UserId | None = None
+    "Whose memberships and funds it goes by (SYNC-4, SYNC-5)."
+    purpose: str | None = None
+    aliases: frozenset[Alias] = frozenset()
+    "Pools it opens beside those that list it."
+    expires_at: int | None = None
+    "Unix seconds, as `previous_until`."
+    cidrs: tuple[str, ...] = ()
+    "Networks it may be used from; empty: from anywhere."
+    previous: Digest | None = attrs.field(default=None, repr=False)
+    "The secret before the last rotation."
+    previous_until: int | None = None
+    all_labels: Mapping[str, str] = attrs.field(init=False, eq=False, repr=False)
+    "With `purpose`, as rules see them (SYNC-8)."
+
+    @all_labels.default
+    def _with_purpose(self) -> Mapping[str, str]:
+        return self.labels if self.purpose is None else {**self.labels, "purpose": self.purpose}
+
+
+@attrs.frozen
+class Grants:
+    """Who may use the pool of a model: its members, if they can pay for it (SYNC-4, SYNC-5)."""
+
+    groups: frozenset[GroupId] = frozenset()
+    is_free: bool = True
+    is_escalation: bool = False
+    "Whether batch keys may use it without being members."
 
 
 @attrs.frozen
@@ -188,6 +231,8 @@ class Pool:
     providers: tuple[Provider, ...] = ()
     keys: frozenset[KeyId] | None = None
     "None: no list of its own; the pool is open unless global keys exist (CFG-11)."
+    grants: Grants | None = None
+    "Of a model's pool, which has no list and is never open (DEF-3); None: the pool was defined by itself."
     strategy: Strategy = Strategy.WEIGHTED_RANDOM
     affinity: Affinity = Affinity()
     limits: Limits = Limits()
@@ -219,7 +264,25 @@ class RoutingSnapshot:
     "The same keys, by digest."
     global_keys: int
     "How many keys open all pools."
+    users: Mapping[UserId, User]
+    capacities: Mapping[Alias, int]
+    "Batch requests each model takes at once (CAP-1), of the same position as all else (DEF-22)."
+    faults: Mapping[Alias, tuple[str, ...]]
+    "Why a model is not quite what was defined, a sentence each (SYNC-13, DEF-4)."
+    catalogue: Catalogue
+    tokens: Mapping[Digest, Token] = attrs.field(repr=False)
+    "Admin tokens, by digest."
+    streams: Mapping[StreamName, Stream] = attrs.field(repr=False)
+    released: frozenset[Source] = frozenset()
+    "Sources that no longer own what they defined."
     settings: Settings = Settings()
+
+    def owner(self, stream: StreamName) -> Source | None:
+        """The file that manages an entity, so that nobody else may change it; None: nobody does."""
+        known = self.streams.get(stream)
+        if known is None or not known.source.startswith(FILE) or known.source in self.released:
+            return None
+        return known.source
 
 
 @attrs.frozen

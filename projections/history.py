@@ -5,30 +5,40 @@ repeat; it is one line of printable characters; and nothing of a secret is in it
 credentials are names).
 """
 
-from collections.abc import Iterable
-
 from engine.definitions import define_key, define_pool, define_provider, define_rule, define_settings
 from engine.events import (
+    AccessEvent,
     Event,
     KeyDefined,
     KeyRemoved,
+    ModelEvent,
+    OfficeEvent,
     PoolDefined,
     PoolRemoved,
     ProviderDefined,
     ProviderRemoved,
     Recorded,
+    RoutingEvent,
     RuleDefined,
     RuleRemoved,
     SettingsChanged,
 )
 from engine.names import ProviderName
 from engine.snapshot import Key, Pool, RoutingSnapshot
+from projections.access_history import access_sentence
+from projections.model_history import model_sentence
+from projections.office_history import office_sentence
 from projections.phrases import (
+    changed,
+    created,
     differences,
+    key_differences,
+    missing,
     particulars,
     pool_particulars,
     printable,
     provider_particulars,
+    removed,
     rule_order,
 )
 
@@ -39,9 +49,19 @@ def sentence(before: RoutingSnapshot, recorded: Recorded) -> str:
 
 
 def _sentence(before: RoutingSnapshot, event: Event) -> str:
+    if isinstance(event, ModelEvent):
+        return model_sentence(before.catalogue, event)
+    if isinstance(event, AccessEvent):
+        return access_sentence(before, event)
+    if isinstance(event, OfficeEvent):
+        return office_sentence(before, event)
+    return _routing_sentence(before, event)
+
+
+def _routing_sentence(before: RoutingSnapshot, event: RoutingEvent) -> str:
     match event:
         case SettingsChanged():
-            return _changed("settings", differences(define_settings(before.settings), event))
+            return changed("settings", differences(define_settings(before.settings), event))
         case KeyDefined() | KeyRemoved():
             return _key(f"key {event.key_id}", before.keys.get(event.key_id), event)
         case PoolDefined() | PoolRemoved():
@@ -52,19 +72,19 @@ def _sentence(before: RoutingSnapshot, event: Event) -> str:
 
 def _key(subject: str, key: Key | None, event: KeyDefined | KeyRemoved) -> str:
     if isinstance(event, KeyRemoved):
-        return f"{subject} was {_removed(key is not None)}"
+        return removed(subject, key is not None)
     if key is None:
-        return _created(subject, particulars(event))
-    return _changed(subject, differences(define_key(key), event))
+        return created(subject, particulars(event))
+    return changed(subject, key_differences(define_key(key), event))
 
 
 def _pool(subject: str, pool: Pool | None, event: PoolDefined | PoolRemoved) -> str:
     if isinstance(event, PoolRemoved):
         parts = f", {len(pool.providers)} provider(s) and {len(pool.rules)} rule(s) with it" if pool else ""
-        return f"{subject} was {_removed(pool is not None)}{parts}"
+        return f"{removed(subject, pool is not None)}{parts}"
     if pool is None:
-        return _created(subject, pool_particulars(event))
-    return _changed(subject, differences(define_pool(pool), event))
+        return created(subject, pool_particulars(event))
+    return changed(subject, differences(define_pool(pool), event))
 
 
 def _part(pool: Pool | None, event: ProviderDefined | ProviderRemoved | RuleDefined | RuleRemoved) -> str:
@@ -73,16 +93,16 @@ def _part(pool: Pool | None, event: ProviderDefined | ProviderRemoved | RuleDefi
     else:
         subject = f"rule {event.rank} of pool {event.alias}"
     if pool is None:
-        return f"{subject}: nothing changed, for there is no such pool"
+        return missing(subject, pool=False)
     match event:
         case ProviderDefined():
             return _provider(subject, pool, event)
         case ProviderRemoved():
-            return f"{subject} was {_removed(event.provider in _names(pool))}"
+            return removed(subject, event.provider in _names(pool))
         case RuleDefined():
             return _rule(subject, pool, event)
         case RuleRemoved():
-            return f"{subject} was {_removed(event.rank < len(pool.rules))}"
+            return removed(subject, event.rank < len(pool.rules))
 
 
 def _provider(subject: str, pool: Pool, event: ProviderDefined) -> str:
@@ -91,11 +111,11 @@ def _provider(subject: str, pool: Pool, event: ProviderDefined) -> str:
     others.insert(event.rank, event.provider)
     rank = others.index(event.provider)
     if event.provider not in names:
-        return _created(subject, [event.url, f"weight {event.weight}", *provider_particulars(event)])
+        return created(subject, [event.url, f"weight {event.weight}", *provider_particulars(event)])
     old_rank = names.index(event.provider)
     phrases = [f"place {old_rank} → {rank}"] if rank != old_rank else []
     phrases += differences(define_provider(pool.alias, rank, pool.providers[old_rank]), event)
-    return _changed(subject, phrases)
+    return changed(subject, phrases)
 
 
 def _rule(subject: str, pool: Pool, event: RuleDefined) -> str:
@@ -103,21 +123,8 @@ def _rule(subject: str, pool: Pool, event: RuleDefined) -> str:
     if not old:
         return f"{subject} was created: {rule_order(event)}"
     before, after = rule_order(define_rule(pool.alias, event.rank, old[0])), rule_order(event)
-    return _changed(subject, [f"{before} → {after}"] if before != after else [])
+    return changed(subject, [f"{before} → {after}"] if before != after else [])
 
 
 def _names(pool: Pool) -> list[ProviderName]:
     return [provider.name for provider in pool.providers]
-
-
-def _created(subject: str, phrases: Iterable[str]) -> str:
-    told = ", ".join(phrases)
-    return f"{subject} was created: {told}" if told else f"{subject} was created"
-
-
-def _changed(subject: str, phrases: list[str]) -> str:
-    return f"{subject}: {', '.join(phrases) or 'stated again, nothing changed'}"
-
-
-def _removed(was_there: bool) -> str:
-    return "removed" if was_there else "not there; nothing changed"

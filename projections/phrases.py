@@ -1,63 +1,49 @@
-"""Values of events in words: what a field is called, and how its value reads.
+"""What events set and change, in phrases: one a field, and the words around them.
 
-Law: total over every field of every event; a field without words here is shown under its own name, and a digest never.
+Law: total over every field of every event, and a digest is never shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
-from engine.events import Event, PoolDefined, ProviderDefined, RuleDefined
+from engine.events import (
+    ComponentDefined,
+    CompositeDefined,
+    DeploymentDefined,
+    EndpointDefined,
+    Event,
+    GroupDefined,
+    KeyDefined,
+    PoolDefined,
+    ProviderDefined,
+    RuleDefined,
+    TariffDefined,
+    TokenDefined,
+    TrafficRuleDefined,
+    UserDefined,
+)
 from engine.snapshot import Action
+from projections.words import field_name, field_value, pattern, text
 
-_WORDS: Final[Mapping[str, str]] = {
-    "strict_mode": "strict mode",
-    "max_idle_per_host": "idle connections per host",
-    "idle_timeout_s": "idle seconds",
-    "opens_all_pools": "opens all pools",
-    "max_concurrent": "limit",
-    "requests_per_second": "requests per second",
-    "fallback_enabled": "fallback",
-    "fallback_on_status": "fallback statuses",
-    "fallback_on_rate_limit": "fallback on rate limit",
-    "fallback_with_replacement": "fallback with replacement",
-    "fallback_max_attempts": "attempts",
-    "fallback_on_connect_error": "fallback on connect error",
-    "fallback_on_timeout": "fallback on timeout",
-    "fallback_on_maybe_executed": "fallback on maybe executed",
-    "fallback_on_embedded_error": "fallback on embedded error",
-    "fallback_exhausted": "when exhausted",
-    "backoff_initial_ms": "backoff ms",
-    "backoff_max_ms": "longest backoff ms",
-    "backoff_factor": "backoff factor",
-    "backoff_jitter": "backoff jitter",
-    "backoff_max_total_ms": "total backoff ms",
-    "circuit_enabled": "circuits",
-    "circuit_failures": "circuits open after failures",
-    "circuit_open_on_status": "circuits open at once on",
-    "circuit_cooldowns_s": "cooldown seconds",
-    "circuit_max_retry_after_s": "longest retry-after seconds",
-    "circuit_when_all_open": "with all circuits open",
-    "connect_timeout_s": "connect seconds",
-    "first_byte_timeout_s": "first byte seconds",
-    "header_timeout_s": "first byte seconds",
-    "total_timeout_s": "total seconds",
-    "affinity_header": "affinity header",
-    "affinity_max_load_percent": "affinity load percent",
-    "response_headers": "response headers",
-    "sanitize_response": "sanitizing",
-    "open_responses_adapter": "responses adapter",
-    "auth_header": "credential header",
-    "auth_prefix": "credential prefix",
-    "propagate_trace_context": "trace context",
+_NAMES: Final[Mapping[type, frozenset[str]]] = {
+    KeyDefined: frozenset({"key_id"}),
+    PoolDefined: frozenset({"alias"}),
+    ProviderDefined: frozenset({"alias", "provider", "rank"}),
+    RuleDefined: frozenset({"alias", "rank"}),
+    EndpointDefined: frozenset({"endpoint_id"}),
+    DeploymentDefined: frozenset({"model_id"}),
+    CompositeDefined: frozenset({"model_id"}),
+    ComponentDefined: frozenset({"composite_id", "deployment_id"}),
+    TrafficRuleDefined: frozenset({"model_id", "purpose"}),
+    UserDefined: frozenset({"user_id"}),
+    GroupDefined: frozenset({"group_id"}),
+    TariffDefined: frozenset({"tariff_id"}),
+    TokenDefined: frozenset({"token_id"}),
 }
-"""Where a field's own name would not do."""
-
-_NAMES: Final = {"key_id", "alias", "provider", "rank"}
 """Of the entity itself; the sentence has named it already."""
 
-_UNTOLD: Final = {*_NAMES, "digest"}
 _TOLD_OF_POOLS: Final = frozenset(
     {"strategy", "keys", "fallback_enabled", "fallback_on_status", "fallback_on_rate_limit"}
 )
@@ -70,54 +56,67 @@ _SWITCHES: Final = (
 )
 """What is tried again besides statuses, each where it is on."""
 _TOLD_OF_PROVIDERS: Final = frozenset({"url", "weight"})
-_PATTERNS: Final = {"fallback_on_status", "circuit_open_on_status"}
+_SETS: Final = {"keys", "aliases"}
 _ACTIONS: Final = {action.value for action in Action}
 
 
-def text(value: Any) -> str:
-    """A field's value."""
-    match value:
-        case None | "":
-            words = "none"
-        case bool():
-            words = "on" if value else "off"
-        case float():
-            words = f"{value:g}"
-        case Mapping():
-            words = f"[{', '.join(f'{name}={value[name]}' for name in sorted(value))}]"
-        case tuple():
-            words = f"[{', '.join(map(text, value))}]"
-        case _:
-            words = str(value)
-    return words
+def created(subject: str, phrases: Iterable[str]) -> str:
+    told = ", ".join(phrases)
+    return f"{subject} was created: {told}" if told else f"{subject} was created"
 
 
-def pattern(status: int) -> str:
-    """A status pattern of FB-2: 5 is 5xx, 42 is 42x, 429 is itself."""
-    if 0 < status < 10:
-        return f"{status}xx"
-    return f"{status}x" if 10 <= status < 100 else str(status)
+def changed(subject: str, phrases: Iterable[str]) -> str:
+    return f"{subject}: {', '.join(phrases) or 'stated again, nothing changed'}"
+
+
+def removed(subject: str, was_there: bool) -> str:
+    return f"{subject} was removed" if was_there else f"{subject} was not there; nothing changed"
+
+
+def missing(subject: str, **there: bool) -> str:
+    """That an event has no effect for want of what it presupposes, by kind; empty where all of it is there."""
+    absent = " and no such ".join(kind for kind, is_there in there.items() if not is_there)
+    return f"{subject}: nothing changed, for there is no such {absent}" if absent else ""
+
+
+def with_it(counts: Mapping[str, int]) -> str:
+    """What goes with an entity that is removed; empty where it is nothing."""
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f", {told} with it" if told else ""
 
 
 def differences(old: Event, new: Event) -> list[str]:
     """What differs between two events of one class about one entity, a phrase a field."""
-    names = [field.name for field in attrs.fields(type(new)) if field.name not in _NAMES]
-    return [
-        _difference(name, getattr(old, name), getattr(new, name))
-        for name in names
-        if getattr(old, name) != getattr(new, name)
-    ]
+    names = _NAMES.get(type(new), frozenset())
+    fields = [field for field in attrs.fields(type(new)) if field.name not in names]
+    pairs = [(field.name, getattr(old, field.name), getattr(new, field.name)) for field in fields]
+    return [_difference(*pair) for pair in pairs if _differs(*pair)]
+
+
+def key_differences(old: KeyDefined, new: KeyDefined) -> list[str]:
+    """As `differences`; a rotation is one change, though three fields differ."""
+    phrases: list[str] = []
+    if new.digest != old.digest == new.previous_digest:
+        until = new.previous_until
+        told = "" if until is None else f", the secret before is good until {field_value('previous_until', until)}"
+        phrases = [f"a new secret by rotation{told}"]
+        old = attrs.evolve(old, digest=new.digest, previous_digest=new.previous_digest, previous_until=until)
+    elif old.previous_digest is not None and new.previous_digest is None:
+        phrases = ["the secret before is no longer good"]
+        old = attrs.evolve(old, previous_digest=None, previous_until=new.previous_until)
+    return phrases + differences(old, new)
 
 
 def particulars(event: Event, *, beside: frozenset[str] = frozenset()) -> Iterator[str]:
     """What an event sets, a phrase a field: not what is left at its default, nor the fields told `beside`."""
+    untold = beside | _NAMES.get(type(event), frozenset())
     for field in attrs.fields(type(event)):
         name, value = field.name, getattr(event, field.name)
         # A switch that is off is told where it would be on, or somebody else's to say, if nothing were set.
         off = value is False and field.default is attrs.NOTHING
-        if name in _UNTOLD or name in beside or value is None or off or value in ({}, field.default):
+        if name in untold or not field.repr or value is None or off or value in ({}, field.default):
             continue
-        yield _name(name) if value is True else f"{_name(name)} {_value(name, value)}"
+        yield field_name(name) if value is True else f"{field_name(name)} {field_value(name, value)}"
 
 
 def pool_particulars(event: PoolDefined) -> Iterator[str]:
@@ -128,7 +127,7 @@ def pool_particulars(event: PoolDefined) -> Iterator[str]:
     yield from particulars(event, beside=_TOLD_OF_POOLS.union(on))
     if event.fallback_enabled:
         occasions = [pattern(status) for status in event.fallback_on_status]
-        occasions += [_name(name).removeprefix("fallback on ") for name in on]
+        occasions += [field_name(name).removeprefix("fallback on ") for name in on]
         # What is wrong with a credential of the gateway's own is tried elsewhere in any case (DEF-71).
         yield f"fallback on {', '.join(occasions) or 'its own credentials alone'}"
 
@@ -153,23 +152,19 @@ def printable(line: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
 
 
-def _name(field: str) -> str:
-    return _WORDS.get(field, field)
+def _differs(name: str, old: Any, new: Any) -> bool:
+    if name in _SETS and old is not None and new is not None:
+        return set(old) != set(new)
+    return bool(old != new)
 
 
-def _value(field: str, value: Any) -> str:
-    if field in _PATTERNS:
-        return text(tuple(map(pattern, value)))
-    return text(value)
-
-
-def _difference(field: str, old: Any, new: Any) -> str:
-    match field:
-        case "digest":
-            return "a new secret"
-        case "keys" if old is not None and new is not None:
-            added = [f"+{one}" for one in new if one not in old]
-            removed = [f"-{one}" for one in old if one not in new]
-            return f"keys {' '.join(added + removed)}".rstrip()
-        case _:
-            return f"{_name(field)} {_value(field, old)} → {_value(field, new)}"
+def _difference(name: str, old: Any, new: Any) -> str:
+    if name == "digest":
+        return "a new secret"
+    if name == "previous_digest":
+        return "another secret before"
+    if name in _SETS and old is not None and new is not None:
+        added = [f"+{one}" for one in new if one not in old]
+        dropped = [f"-{one}" for one in old if one not in new]
+        return f"{field_name(name)} {' '.join(added + dropped)}"
+    return f"{field_name(name)} {field_value(name, old)} → {field_value(name, new)}"

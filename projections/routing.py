@@ -1,15 +1,16 @@
 """The routing table as a fold over events.
 
-Law: `apply` is total (a projection never refuses) and incremental: one event costs the entity it names, whatever
-the size of the table, because the maps share everything else (`immutables.Map`, a hash array mapped trie).
+Law: `fold` is total (a projection never refuses) and incremental: an event costs the entities it names, whatever the
+size of the table, because the maps share everything else (`immutables.Map`, a hash array mapped trie).
 Events that no longer make sense, such as a provider for a pool that is gone, change nothing but the position.
 """
 
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import attrs
-import immutables
 
+from engine import events
 from engine.events import (
     Event,
     KeyDefined,
@@ -23,100 +24,162 @@ from engine.events import (
     RuleRemoved,
     SettingsChanged,
 )
-from engine.names import Alias, Digest, KeyId
+from engine.names import Alias, KeyId
 from engine.snapshot import Key, Pool, RoutingSnapshot, Settings
+from projections import access, inventory, office
+from projections.models import project
+from projections.table import Table, empty
 from projections.values import key_of, pool_of, provider_of, rule_of
 
-Pools = immutables.Map[Alias, Pool]
-Keys = immutables.Map[KeyId, Key]
-Callers = immutables.Map[Digest, Key]
+__all__ = ["apply", "change", "empty", "fold"]
 
 
-def empty() -> RoutingSnapshot:
-    """The table at position 0."""
-    return RoutingSnapshot(0, Pools(), Keys(), Callers(), global_keys=0)
+def fold(snapshot: RoutingSnapshot, recorded: Iterable[Recorded]) -> tuple[RoutingSnapshot, frozenset[Alias]]:
+    """The table some events later, and the pools that may differ from those of the one before."""
+    table = Table(snapshot)
+    for one in recorded:
+        _change(table, one.event)
+        table.note(one)
+    project(table)
+    return table.closed(), frozenset(table.touched)
 
 
 def apply(snapshot: RoutingSnapshot, recorded: Recorded) -> RoutingSnapshot:
     """The table one event later."""
-    return attrs.evolve(_change(snapshot, recorded.event), position=recorded.position)
+    return fold(snapshot, (recorded,))[0]
 
 
-def touches(event: Event) -> Alias | None:
-    """The pool whose definition an event may change; None where it is a key's or a setting's."""
-    match event:
-        case SettingsChanged() | KeyDefined() | KeyRemoved():
-            return None
-        case _:
-            return event.alias
+def change(snapshot: RoutingSnapshot, changes: Iterable[Event]) -> RoutingSnapshot:
+    """What the table would be if these were recorded now; it stays at its position."""
+    table = Table(snapshot)
+    for event in changes:
+        _change(table, event)
+    project(table)
+    return table.closed()
 
 
-def _change(snapshot: RoutingSnapshot, event: Event) -> RoutingSnapshot:
-    match event:
-        case SettingsChanged():
-            settings = Settings(event.strict_mode, event.max_idle_per_host, event.idle_timeout_s)
-            return attrs.evolve(snapshot, settings=settings)
-        case KeyDefined():
-            return _with_key(snapshot, event.key_id, key_of(event))
-        case KeyRemoved():
-            return _with_key(snapshot, event.key_id, None)
-        case PoolDefined():
-            return _with_pool(snapshot, pool_of(event, snapshot.pools.get(event.alias)))
-        case PoolRemoved():
-            return _without_pool(snapshot, event.alias)
-        case _:
-            pool = snapshot.pools.get(event.alias)
-            return snapshot if pool is None else _with_pool(snapshot, _part(pool, event))
+def _change(table: Table, event: Event) -> None:
+    _FOLDS[type(event)](table, event)
 
 
-def _part(pool: Pool, event: ProviderDefined | ProviderRemoved | RuleDefined | RuleRemoved) -> Pool:
-    match event:
-        case ProviderDefined():
-            others = [provider for provider in pool.providers if provider.name != event.provider]
-            others.insert(event.rank, provider_of(event))
-            return attrs.evolve(pool, providers=tuple(others))
-        case ProviderRemoved():
-            kept = tuple(provider for provider in pool.providers if provider.name != event.provider)
-            return attrs.evolve(pool, providers=kept)
-        case RuleDefined():
-            return attrs.evolve(pool, rules=(*pool.rules[: event.rank], rule_of(event), *pool.rules[event.rank + 1 :]))
-        case RuleRemoved():
-            return attrs.evolve(pool, rules=pool.rules[: event.rank] + pool.rules[event.rank + 1 :])
+def _settings_changed(table: Table, event: SettingsChanged) -> None:
+    table.settings = Settings(event.strict_mode, event.max_idle_per_host, event.idle_timeout_s)
 
 
-def _with_pool(snapshot: RoutingSnapshot, pool: Pool) -> RoutingSnapshot:
-    return attrs.evolve(snapshot, pools=_pools(snapshot).set(pool.alias, pool))
+def _key_defined(table: Table, event: KeyDefined) -> None:
+    _set_key(table, event.key_id, key_of(event))
 
 
-def _without_pool(snapshot: RoutingSnapshot, alias: Alias) -> RoutingSnapshot:
-    if alias not in snapshot.pools:
-        return snapshot
-    return attrs.evolve(snapshot, pools=_pools(snapshot).delete(alias))
+def _key_removed(table: Table, event: KeyRemoved) -> None:
+    _set_key(table, event.key_id, None)
 
 
-def _with_key(snapshot: RoutingSnapshot, key_id: KeyId, key: Key | None) -> RoutingSnapshot:
-    keys, callers, global_keys = _keys(snapshot), _callers(snapshot), snapshot.global_keys
-    old = keys.get(key_id)
+def _pool_defined(table: Table, event: PoolDefined) -> None:
+    _set_pool(table, pool_of(event, table.pools.get(event.alias)))
+
+
+def _pool_removed(table: Table, event: PoolRemoved) -> None:
+    if event.alias in table.pools:
+        table.drop(event.alias)
+        _restore_model(table, event.alias)
+
+
+def _provider_defined(table: Table, event: ProviderDefined) -> None:
+    pool = table.pools.get(event.alias)
+    if pool is not None:
+        others = [provider for provider in pool.providers if provider.name != event.provider]
+        others.insert(event.rank, provider_of(event))
+        _set_pool(table, attrs.evolve(pool, providers=tuple(others)))
+
+
+def _provider_removed(table: Table, event: ProviderRemoved) -> None:
+    pool = table.pools.get(event.alias)
+    if pool is not None:
+        kept = tuple(provider for provider in pool.providers if provider.name != event.provider)
+        _set_pool(table, attrs.evolve(pool, providers=kept))
+
+
+def _rule_defined(table: Table, event: RuleDefined) -> None:
+    pool = table.pools.get(event.alias)
+    if pool is not None:
+        rules = (*pool.rules[: event.rank], rule_of(event), *pool.rules[event.rank + 1 :])
+        _set_pool(table, attrs.evolve(pool, rules=rules))
+
+
+def _rule_removed(table: Table, event: RuleRemoved) -> None:
+    pool = table.pools.get(event.alias)
+    if pool is not None:
+        _set_pool(table, attrs.evolve(pool, rules=pool.rules[: event.rank] + pool.rules[event.rank + 1 :]))
+
+
+def _set_pool(table: Table, pool: Pool) -> None:
+    table.touched.add(pool.alias)
+    table.pools[pool.alias] = pool
+    _restore_model(table, pool.alias)
+
+
+def _restore_model(table: Table, alias: Alias) -> None:
+    """A model's name stays the model's, whatever a log says that `decide` would not have let through (DEF-19)."""
+    model_id = table.models.get(alias)
+    if model_id is not None:
+        table.stale.add(model_id)
+
+
+def _set_key(table: Table, key_id: KeyId, key: Key | None) -> None:
+    old = table.keys.pop(key_id, None)
     if old is not None:
-        keys, global_keys = keys.delete(key_id), global_keys - old.opens_all_pools
-        if callers.get(old.digest) == old:
-            callers = callers.delete(old.digest)
+        table.global_keys -= old.opens_all_pools
+        for digest in (old.digest, old.previous):
+            if digest is not None and table.callers.get(digest) == old:
+                del table.callers[digest]
     if key is not None:
-        keys, callers, global_keys = (
-            keys.set(key_id, key),
-            callers.set(key.digest, key),
-            global_keys + key.opens_all_pools,
-        )
-    return attrs.evolve(snapshot, keys=keys, callers=callers, global_keys=global_keys)
+        table.keys[key_id] = key
+        table.global_keys += key.opens_all_pools
+        table.callers[key.digest] = key
+        if key.previous is not None:
+            table.callers[key.previous] = key
 
 
-def _pools(snapshot: RoutingSnapshot) -> Pools:
-    return cast("Pools", snapshot.pools)
-
-
-def _keys(snapshot: RoutingSnapshot) -> Keys:
-    return cast("Keys", snapshot.keys)
-
-
-def _callers(snapshot: RoutingSnapshot) -> Callers:
-    return cast("Callers", snapshot.callers)
+_FOLDS: Final[Mapping[type, Callable[[Table, Any], None]]] = {
+    events.SettingsChanged: _settings_changed,
+    events.KeyDefined: _key_defined,
+    events.KeyRemoved: _key_removed,
+    events.PoolDefined: _pool_defined,
+    events.PoolRemoved: _pool_removed,
+    events.ProviderDefined: _provider_defined,
+    events.ProviderRemoved: _provider_removed,
+    events.RuleDefined: _rule_defined,
+    events.RuleRemoved: _rule_removed,
+    events.EndpointDefined: inventory.endpoint_defined,
+    events.EndpointRemoved: inventory.endpoint_removed,
+    events.DeploymentDefined: inventory.deployment_defined,
+    events.DeploymentRemoved: inventory.deployment_removed,
+    events.CompositeDefined: inventory.composite_defined,
+    events.CompositeRemoved: inventory.composite_removed,
+    events.ComponentDefined: inventory.component_defined,
+    events.ComponentRemoved: inventory.component_removed,
+    events.TrafficRuleDefined: inventory.traffic_rule_defined,
+    events.TrafficRuleRemoved: inventory.traffic_rule_removed,
+    events.BatchDefaultChanged: inventory.batch_default_changed,
+    events.UserDefined: access.user_defined,
+    events.UserRemoved: access.user_removed,
+    events.GroupDefined: access.group_defined,
+    events.GroupRemoved: access.group_removed,
+    events.MemberAdded: access.member_added,
+    events.MemberRemoved: access.member_removed,
+    events.GrantAdded: access.grant_added,
+    events.GrantRemoved: access.grant_removed,
+    events.CreditsBooked: access.credits_booked,
+    events.CreditsCheckpointed: access.credits_checkpointed,
+    events.FundsRestored: access.funds_restored,
+    events.FundsExhausted: access.funds_exhausted,
+    events.TariffDefined: access.tariff_defined,
+    events.TariffBegan: access.tariff_began,
+    events.TariffEnded: access.tariff_ended,
+    events.TariffRemoved: access.tariff_removed,
+    events.EscalationChanged: access.escalation_changed,
+    events.TokenDefined: office.token_defined,
+    events.TokenRemoved: office.token_removed,
+    events.SourceReleased: office.source_released,
+    events.SourceClaimed: office.source_claimed,
+}

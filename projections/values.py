@@ -30,7 +30,20 @@ Word = TypeVar("Word", bound=Enum)
 
 def key_of(event: KeyDefined) -> Key:
     limits = Limits(event.max_concurrent, event.requests_per_second, event.burst)
-    return Key(event.key_id, bytes.fromhex(event.digest), event.opens_all_pools, event.labels, limits)
+    return Key(
+        event.key_id,
+        bytes.fromhex(event.digest),
+        event.opens_all_pools,
+        event.labels,
+        limits,
+        user_id=event.user_id,
+        purpose=event.purpose,
+        aliases=frozenset(event.aliases),
+        expires_at=event.expires_at,
+        cidrs=event.cidrs,
+        previous=None if event.previous_digest is None else bytes.fromhex(event.previous_digest),
+        previous_until=event.previous_until,
+    )
 
 
 def pool_of(event: PoolDefined, old: Pool | None) -> Pool:

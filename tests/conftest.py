@@ -11,4 +11,7 @@ pytest.register_assert_rewrite(
     "tests.engine.runtime.forwarding",
     "tests.engine.runtime.running",
     "tests.engine.runtime.scripted_upstream",
+    "tests.postgres",
 )
+
+from tests.postgres import _template, empty_database, log_database, postgres  # noqa: E402, F401 - fixtures of all tests

@@ -14,6 +14,7 @@ _VERBS = {
     "simulate": "Run a simulated LLM provider.",
     "watch": "Watch the live routing state of a running gateway.",
     "log": "Print the event log, one sentence per event.",
+    "convert": "Convert another gateway's configuration.",
     "show": "Print the routing table at a position of the log.",
 }
 

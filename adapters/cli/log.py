@@ -1,9 +1,13 @@
-"""`pointsman log`: the event log, one sentence per event."""
+"""`pointsman log`: the event log, one sentence per event.
+
+Law: no digest is printed in any form; credentials appear by name.
+"""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+import attrs
 import click
 import msgspec
 
@@ -50,7 +54,9 @@ def _line(recorded: Recorded, said: str) -> str:
 def _document(recorded: Recorded, said: str) -> str:
     stored = EVENTS.encode(recorded.event)
     fields = msgspec.json.decode(stored.payload, type=dict[str, Any])
-    fields.pop("digest", None)
+    for field in attrs.fields(type(recorded.event)):
+        if not field.repr:  # a digest
+            del fields[field.name]
     document = {
         "position": recorded.position,
         "type": stored.type,

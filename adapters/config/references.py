@@ -1,7 +1,8 @@
-"""Secrets as they stand in a file: written out, or as `env:NAME`.
+"""Secrets as they stand in a file: written out, as `env:NAME`, or as `file:PATH`.
 
-Law: what is returned here is the only place a secret is; every finding names the path and the variable, no more.
-An environment variable is read from the mapping given, never from the process.
+Law: what is returned here is the only place a secret is; every finding names the place and the variable or the
+secret's file, no more. An environment variable is read from the mapping given, never from the process. A reference
+that leads to no usable secret is an error when the configuration is read.
 """
 
 import re
@@ -10,12 +11,12 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from adapters.config.findings import Finding, JsonPath
+from adapters.secret_files import FILE, SENDABLE, UnusableSecret, is_path, read_secret
 from engine.names import CredentialId
 
-_PREFIX = "env:"
+_ENV = "env:"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FOREIGN = re.compile(r"os\.environ/(?P<litellm>.*)|\$\{(?P<shell>[^}]*)\}.*|file:.*", re.DOTALL)
-_UPSTREAM = re.compile(r"[!-~\xa1-\xff](?:[ -~\xa0-\xff]*[!-~\xa1-\xff])?")
+_FOREIGN = re.compile(r"os\.environ/(?P<litellm>.*)|\$\{(?P<shell>[^}]*)\}.*", re.DOTALL)
 _CLIENT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -34,23 +35,44 @@ class References:
 
     def credential(self, text: str, path: JsonPath) -> CredentialId | None:
         """The id of an upstream credential: the reference itself, or the vault's id of what is written out."""
-        secret = self._secret(text, path, _UPSTREAM, "characters a header may have, no space at either end")
+        secret = self._secret(text, path, SENDABLE, "characters a header may have, no space at either end")
         if secret is None:
             return None
-        if text.startswith(_PREFIX):
+        if text.startswith((_ENV, FILE)):
             return text
         credential = self.credential_id(secret)
         self.credentials[credential] = secret
         return credential
 
     def _secret(self, text: str, path: JsonPath, allowed: re.Pattern[str], valid: str) -> str | None:
-        if not text.startswith(_PREFIX):
-            self._warn_of_foreign(text, path)
-            if allowed.fullmatch(text):
-                return text
-            self.errors.append(Finding(path, f"the secret has a character that cannot be sent; valid: {valid}"))
+        if text.startswith(_ENV):
+            return self._variable(text.removeprefix(_ENV), path, allowed, valid)
+        if text.startswith(FILE):
+            return self._file(text.removeprefix(FILE), path, allowed, valid)
+        self._warn_of_foreign(text, path)
+        if allowed.fullmatch(text):
+            return text
+        self.errors.append(Finding(path, f"the secret has a character that cannot be sent; valid: {valid}"))
+        return None
+
+    def _file(self, name: str, path: JsonPath, allowed: re.Pattern[str], valid: str) -> str | None:
+        if not is_path(name):
+            hint = "file: and an absolute path such as file:/run/secrets/openai"
+            self.errors.append(Finding(path, f"`file:` is not followed by an absolute path; valid: {hint}"))
             return None
-        name = text.removeprefix(_PREFIX)
+        try:
+            secret = read_secret(name)
+        except UnusableSecret as unusable:
+            hint = f"a file this process may read, of one line and at most 16 KiB: {valid}"
+            self.errors.append(Finding(path, f"{unusable}; valid: {hint}"))
+            return None
+        if not allowed.fullmatch(secret):
+            what = f"the file {name} has a character that cannot be sent"
+            self.errors.append(Finding(path, f"{what}; valid: {valid}"))
+            return None
+        return secret
+
+    def _variable(self, name: str, path: JsonPath, allowed: re.Pattern[str], valid: str) -> str | None:
         if not _VARIABLE.fullmatch(name):
             hint = "env: and a variable's name of letters, digits and _"
             self.errors.append(Finding(path, f"`env:` is not followed by a variable's name; valid: {hint}"))

@@ -38,6 +38,7 @@ class Connection:
         self._application = application
         self._parser = RequestParser(bounds)
         self._clock = clock
+        self._address = ""
         self.scope = trio.CancelScope()
         self.phase = Phase.IDLE
         self.since_ns = clock()
@@ -49,6 +50,8 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until either side is done; the wire is the caller's to close. Raises OSError when the client goes."""
+        # Asked once a connection, not once a request. Raises where the client has reset it already.
+        self._address = self._wire.socket.getpeername()[0].removeprefix("::ffff:")
         with self.scope:
             await self._serve()
         if self.is_late and self.phase is Phase.READING:
@@ -96,7 +99,9 @@ class Connection:
                 break
             if self.phase is Phase.IDLE:
                 self._enter(Phase.READING)
-        return parser.ready.popleft()
+        incoming = parser.ready.popleft()
+        incoming.address = self._address
+        return incoming
 
     async def _write(self, incoming: Incoming, response: Response) -> bool:
         """Write an answer; whether the connection can serve another request."""
@@ -157,7 +162,7 @@ class Connection:
             await self._wire.send(pending)
 
     async def _refuse(self, reason: Reason) -> None:
-        incoming = Incoming(refusal=reason, started_ns=self.since_ns)
+        incoming = Incoming(refusal=reason, started_ns=self.since_ns, address=self._address)
         async with await self._application(incoming) as response:
             await self._write(incoming, response)
 

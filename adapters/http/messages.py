@@ -33,6 +33,8 @@ class Incoming:
     "What exactly was wrong, where `refusal` is set."
     started_ns: int = 0
     "When its first byte was read."
+    address: str = ""
+    "The client's IP address as text, IPv4 never in its IPv6 clothes; empty where no connection brought the request."
 
 
 class Response:

@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 
 from adapters.codec import EVENTS, Encoded
-from adapters.store.chain import Entry, Head, extend
+from adapters.store.chain import Entry, Head, Row, extend
 from engine.errors import IdempotencyConflict, LogDamaged, StoreError, WrongPosition
 from engine.events import Draft, Recorded, stream_of
 from engine.names import Position
@@ -30,6 +30,7 @@ class Batch:
     incoming: tuple[Incoming, ...]
     expected: Position
     actor: str
+    causation_id: str | None
     recorded_at: int
 
     @property
@@ -41,7 +42,7 @@ class Batch:
         return frozenset(one.stream_id for one in self.incoming)
 
 
-def prepare(drafts: Sequence[Draft], expected: Position, actor: str, recorded_at: int) -> Batch:
+def prepare(drafts: Sequence[Draft], expected: Position, actor: str, causation: UUID | None, recorded_at: int) -> Batch:
     """Raises ValueError where the caller is wrong: no drafts, one id twice, an event that cannot be stored."""
     if not drafts:
         raise ValueError("an append needs at least one draft")
@@ -50,7 +51,19 @@ def prepare(drafts: Sequence[Draft], expected: Position, actor: str, recorded_at
     )
     if len({one.event_id for one in incoming}) < len(incoming):
         raise ValueError("two drafts of one append have the same event id")
-    return Batch(incoming, expected, actor, recorded_at)
+    for text in (actor, *{one.stream_id for one in incoming}):
+        if "\0" in text or not _is_unicode(text):
+            raise ValueError(f"{text!r} cannot be stored: an actor or a name is Unicode text without NUL")
+    return Batch(incoming, expected, actor, None if causation is None else causation.hex, recorded_at)
+
+
+def _is_unicode(text: str) -> bool:
+    """False where it holds half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @attrs.frozen
@@ -112,8 +125,9 @@ def entries(batch: Batch, head: Head, versions: Mapping[str, int]) -> tuple[Entr
                 payload=one.encoded.payload,
                 actor=batch.actor,
                 correlation_id=batch.incoming[0].event_id,
-                causation_id=None,
+                causation_id=batch.causation_id,
                 recorded_at=batch.recorded_at,
+                hash=b"",
             ),
         )
         stored.append(entry)
@@ -127,11 +141,10 @@ def check_page(after: Position, limit: int) -> None:
         raise ValueError(f"after is {after}, at least 0; limit is {limit}, at least 1")
 
 
-def recorded(
-    position: Position, event_id: str, content: tuple[str, int, str], actor: str, recorded_at: int
-) -> Recorded:
-    """A stored event as the engine reads it; content is type, schema and payload. Raises LogDamaged."""
+def recorded(row: Row) -> Recorded:
+    """A stored event as the engine reads it. Raises LogDamaged."""
+    position, _, _, event_id, type_name, schema, payload, actor, _, _, recorded_at, _ = row
     try:
-        return Recorded(position, EVENTS.decode(*content), UUID(event_id), actor, recorded_at)
+        return Recorded(position, EVENTS.decode(type_name, schema, payload), UUID(event_id), actor, recorded_at)
     except (StoreError, ValueError, TypeError, AttributeError) as error:
         raise LogDamaged(position, str(error)) from error

@@ -7,6 +7,7 @@ head's hash must be kept elsewhere.
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 import msgspec
@@ -15,9 +16,11 @@ from engine.errors import LogDamaged
 from engine.names import Position
 
 
-@attrs.frozen
-class Entry:
-    """An event as it is stored, field for column. Ids are 32 hexadecimal digits."""
+class Entry(NamedTuple):
+    """An event as it is stored, field for column. Ids are 32 hexadecimal digits.
+
+    A tuple, so that the rows of a database are entries as they come: a log is read by the million.
+    """
 
     position: Position
     stream_id: str
@@ -28,11 +31,19 @@ class Entry:
     schema_version: int
     payload: str
     actor: str
-    correlation_id: str | None
+    correlation_id: str
     "The first event of the same append: what was decided together."
     causation_id: str | None
+    "What asked for the append; None where nobody said."
     recorded_at: int
-    hash: bytes = b""
+    hash: bytes
+
+
+Row: TypeAlias = tuple[Any, ...]
+"""The fields of an `Entry` in their order, as a database gave them: of whatever type."""
+
+HASH: Final = Entry._fields.index("hash")
+"""Where the hash stands in a row; all before it is hashed."""
 
 
 @attrs.frozen
@@ -43,29 +54,30 @@ class Head:
     hash: bytes = bytes(32)
 
 
-_FIELDS = tuple(field.name for field in attrs.fields(Entry) if field.name != "hash")
+_encode = msgspec.msgpack.Encoder().encode
 
 
-def digest(previous: bytes, entry: Entry) -> bytes:
-    """SHA-256, 32 bytes, of the hash before and all other fields of the entry as one msgpack array."""
-    return sha256(msgspec.msgpack.encode((previous, *(getattr(entry, name) for name in _FIELDS)))).digest()
+def digest(previous: bytes, row: Row) -> bytes:
+    """SHA-256, 32 bytes, of the hash before and all other fields of the row as one msgpack array."""
+    return sha256(_encode((previous, *row[:HASH]))).digest()
 
 
 def extend(head: Head, entry: Entry) -> Entry:
     """The entry with its hash, as the next one after the head."""
-    return attrs.evolve(entry, hash=digest(head.hash, entry))
+    return entry._replace(hash=digest(head.hash, entry))
 
 
-def follow(head: Head, entries: Iterable[Entry]) -> Head:
-    """The head after stored entries, each checked against the one before. Raises LogDamaged."""
-    for entry in entries:
-        expected = head.position + 1
-        if entry.position != expected:
-            raise LogDamaged(expected, f"is missing; the next one stored is {entry.position}")
-        if digest(head.hash, entry) != entry.hash:
-            raise LogDamaged(expected, "was changed after it was appended: its hash does not fit")
-        head = Head(expected, entry.hash)
-    return head
+def follow(head: Head, rows: Iterable[Row]) -> Head:
+    """The head after stored rows, each checked against the one before. Raises LogDamaged."""
+    position, previous = head.position, head.hash
+    for row in rows:
+        position += 1
+        if row[0] != position:
+            raise LogDamaged(position, f"is missing; the next one stored is {row[0]}")
+        if digest(previous, row) != row[HASH]:
+            raise LogDamaged(position, "was changed after it was appended: its hash does not fit")
+        previous = row[HASH]
+    return Head(position, previous)
 
 
 def arrive(reached: Head, head: Head) -> Position:
@@ -77,3 +89,16 @@ def arrive(reached: Head, head: Head) -> Position:
     if reached.hash != head.hash:
         raise LogDamaged(head.position, "is the last one, but its hash is not the one the log ends with")
     return head.position
+
+
+def meet(reached: Head, head: Head, seen: Head) -> None:
+    """Check the end of the log against where a reader has come, and against what was there before. Raises LogDamaged.
+
+    `reached` may lie beyond the head where the reader asked for what is not there yet; `seen` never may.
+    """
+    if seen.position > head.position:
+        raise LogDamaged(head.position + 1, f"was there and is missing; the log says it ends at {head.position}")
+    if seen.position == head.position:
+        arrive(seen, head)
+    if reached.position < head.position:
+        arrive(reached, head)

@@ -6,10 +6,10 @@ writing connection because SQLite before 3.51.3 can corrupt a WAL that two of th
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import trio
 from sqlalchemy import URL, event
@@ -18,23 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from adapters.store.bridge import AsyncioSide, open_asyncio_side
 from adapters.store.opening import cannot_open, prepare
+from adapters.store.transactions import ConstraintBroken, DatabaseDamaged, Work
 from engine.errors import OutcomeUnknown, StoreError, StoreUnavailable
 
 T = TypeVar("T")
-Work: TypeAlias = Callable[[AsyncConnection], Awaitable[T]]
-"""Runs in the asyncio thread, inside a transaction."""
 
 READERS: Final = 2
 BUSY_TIMEOUT_MS: Final = 5000
 """How long a statement waits for another process's write lock."""
 
 
-class DatabaseDamaged(StoreError):
-    """SQLite cannot make sense of the file, or the rows in it contradict each other."""
-
-
-class Database:
-    """Transactions on the file, for trio tasks."""
+class SqliteDatabase:
+    """`adapters.store.transactions.Database` in a file."""
 
     def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int) -> None:
         self._side = side
@@ -83,13 +78,13 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncIterator[Database]:
-    """The file with its tables made or checked. Raises StartFailed."""
+async def open_database(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncIterator[SqliteDatabase]:
+    """The file with its tables as this version knows them. Raises StartFailed."""
     sentence = cannot_open(path)
     if sentence is not None:
         raise sentence
     async with open_asyncio_side() as side:
-        database = Database(side, path, busy_timeout_ms)
+        database = SqliteDatabase(side, path, busy_timeout_ms)
         try:
             await database.prepare(path)
             yield database
@@ -163,7 +158,9 @@ def _translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
     # Without a name it is the driver's own: text that is not UTF-8.
     undecodable = isinstance(cause, sqlite3.OperationalError) and name is None
     broken = name is not None and name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
-    if isinstance(error, IntegrityError) or broken or undecodable:
+    if isinstance(error, IntegrityError):
+        return ConstraintBroken(str(cause))
+    if broken or undecodable:
         return DatabaseDamaged(str(cause))
     return StoreUnavailable(str(cause))
 
@@ -172,3 +169,6 @@ def _cause(error: SQLAlchemyError | sqlite3.Error) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error
+
+
+Database = SqliteDatabase  # TEMPORARY

@@ -8,12 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.store.chain import Head
-from adapters.store.schema import APPLICATION_ID, SCHEMA_VERSION, log_head, metadata
+from adapters.store.migrating import migrate
+from adapters.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from engine.errors import StartFailed
 
 
@@ -30,7 +29,7 @@ def cannot_open(path: Path) -> StartFailed | None:
 
 
 async def prepare(engine: AsyncEngine, path: Path) -> None:
-    """Check whose file it is, make the tables in an empty one, turn the WAL on. Raises StartFailed."""
+    """Check whose file it is, bring its tables up to date, turn the WAL on. Raises StartFailed."""
     try:
         async with engine.connect() as connection:
             # Straight to the driver: these come before, and cannot stand in, a transaction.
@@ -48,33 +47,36 @@ async def prepare(engine: AsyncEngine, path: Path) -> None:
         )
 
 
-async def _check_owner(driver: Any, path: Path) -> bool:
-    """True if the tables are there, False if the file is empty. Raises StartFailed for any other file."""
+async def _check_owner(driver: Any, path: Path) -> int:
+    """The revision of its tables, 0 for an empty file. Raises StartFailed for any other file."""
     ((owner,),) = await driver.execute_fetchall("PRAGMA application_id")
     ((version,),) = await driver.execute_fetchall("PRAGMA user_version")
     ((tables,),) = await driver.execute_fetchall("SELECT count(*) FROM sqlite_master")
     if (owner, version, tables) == (0, 0, 0):
-        return False
+        return 0
     if owner != APPLICATION_ID:
         raise StartFailed(
             f"The database {path} belongs to another program; give a new file or one that pointsman made.",
             wrong_input=True,
         )
-    if version != SCHEMA_VERSION:
-        raise StartFailed(
-            f"The database {path} has schema {version}, this version of pointsman knows {SCHEMA_VERSION}: "
-            "it was written by a newer version; start that one."
-        )
-    return True
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise too_new(f"The database {path}", version)
+    return int(version)
+
+
+def too_new(database: str, version: int) -> StartFailed:
+    return StartFailed(
+        f"{database} has schema {version}, this version of pointsman knows {SCHEMA_VERSION}: "
+        "it was written by a newer version; start that one."
+    )
 
 
 async def _make_tables(connection: AsyncConnection, path: Path) -> None:
     await connection.exec_driver_sql("SELECT 1")  # takes the write lock; another process may be starting too
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    if not await _check_owner(driver, path):
-        await connection.run_sync(metadata.create_all, checkfirst=False)
-        empty = Head()
-        await connection.execute(insert(log_head).values(id=1, position=empty.position, hash=empty.hash))
+    present = await _check_owner(driver, path)
+    if present < SCHEMA_VERSION:
+        await connection.run_sync(lambda sync: migrate(sync, present=present))
         await connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
         await connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
     await connection.commit()

@@ -1,10 +1,11 @@
 """The tables. Positions come from `log_head`, never from the database's own counters.
 
 Law: a column of `events` is hashed by `adapters/store/chain.py`, or it is the hash. Payloads are text, because
-a JSON column type would reorder keys and rewrite numbers under the hash.
+a JSON column type would reorder keys and rewrite numbers under the hash. A change here is a new file in
+`migrations/versions`, which is how every database gets its tables.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     CHAR,
@@ -20,14 +21,19 @@ from sqlalchemy import (
     Uuid,
 )
 
-SCHEMA_VERSION: Final = 1
-"""What `PRAGMA user_version` says of a file with these tables."""
+SCHEMA_VERSION: Final = 2
+"""The newest revision in `migrations/versions`; also what `PRAGMA user_version` says of a file with these tables."""
+
+VERSION_TABLE: Final = "pointsman_schema"
+"""Where Alembic keeps the revision; not under its own name, which another program's tables may have beside ours."""
 
 APPLICATION_ID: Final = 0x506E746D
 """What `PRAGMA application_id` says of a file of ours: "Pntm"."""
 
 _Big = BigInteger().with_variant(Integer(), "sqlite")  # so that a primary key is SQLite's rowid
-_Id = Uuid(as_uuid=False).with_variant(CHAR(32), "sqlite")  # 32 lower-case hexadecimal digits
+# 32 lower-case hexadecimal digits. `as_uuid` leaves them to PostgreSQL's driver, whose codec
+# `postgres_database.py` sets; otherwise SQLAlchemy would rewrite each value of each row.
+_Id: Uuid[Any] = Uuid(as_uuid=True).with_variant(CHAR(32), "sqlite")
 
 metadata = MetaData()
 
@@ -65,4 +71,14 @@ vault = Table(
     Column("nonce", LargeBinary(12), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", _Big, nullable=False),  # unix microseconds
+)
+
+replica = Table(
+    "replica",
+    metadata,
+    Column("replica_id", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("position", _Big, nullable=False),
+    Column("seen_at", _Big, nullable=False),  # unix microseconds; the server's clock where there is a server
 )

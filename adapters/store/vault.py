@@ -13,25 +13,13 @@ import attrs
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.secret_files import SecretFiles
+from adapters.store.references import UnknownCredential, is_reference, resolve_reference
 from adapters.store.vault_key import VARIABLE, VaultKey
-from engine.errors import PointsmanError, StartFailed
+from engine.errors import StartFailed
 from engine.names import CredentialId
 
 _NONCE: Final = 12
-_REFERENCE: Final = "env:"
-
-
-@attrs.frozen
-class UnknownCredential(PointsmanError, LookupError):
-    """No secret goes by this name here."""
-
-    credential_id: CredentialId
-
-    def __str__(self) -> str:
-        if self.credential_id.startswith(_REFERENCE):
-            name = self.credential_id.removeprefix(_REFERENCE)
-            return f"credential {self.credential_id!r}: the environment variable {name} is not set or empty"
-        return f"credential {self.credential_id!r} is not in the vault"
 
 
 @attrs.frozen
@@ -65,6 +53,7 @@ class Vault:
         self._shelf = shelf
         self._environ = environ
         self._clock_us = clock_us
+        self._files = SecretFiles(clock_us)
         self._secrets: dict[CredentialId, str] = {}
 
     def __repr__(self) -> str:
@@ -81,7 +70,7 @@ class Vault:
         """
         fresh = {}
         for credential_id, secret in credentials.items():
-            if credential_id.startswith(_REFERENCE):
+            if is_reference(credential_id):
                 raise ValueError(f"{credential_id!r} is a reference; only secrets are kept")
             kept = self._secrets.get(credential_id)
             if kept is None:
@@ -94,11 +83,10 @@ class Vault:
             self._secrets.update(fresh)
 
     def resolve(self, credential_id: CredentialId) -> str:
-        """The secret. `env:NAME` is looked up in the environment. Raises UnknownCredential."""
-        if credential_id.startswith(_REFERENCE):
-            secret = self._environ.get(credential_id.removeprefix(_REFERENCE)) or None
-        else:
-            secret = self._secrets.get(credential_id)
+        """The secret. References are followed, not looked up in the vault. Raises UnknownCredential."""
+        if is_reference(credential_id):
+            return resolve_reference(credential_id, self._environ, self._files.read)
+        secret = self._secrets.get(credential_id)
         if secret is None:
             raise UnknownCredential(credential_id)
         return secret

@@ -2,77 +2,113 @@
 
 Law: it publishes only at the head as it was read, so an append of many events becomes visible at once or not at
 all (an append is one transaction, and a page that is not full ends at a commit); it never skips a position; every
-change enters the process here, its own writes too.
+change enters the process here, its own writes too. A log that is away or cannot be understood leaves the last table in
+force: what cannot be read is never guessed at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
+import attrs
 import trio
 
 from engine.errors import LogDamaged, StoreUnavailable
-from engine.events import Event, Recorded
+from engine.events import Recorded, kind_of
 from engine.names import Alias, Position
-from engine.ports import EventLog
+from engine.ports import EventLog, Wake
 from engine.snapshot import RoutingSnapshot
 
 _PAGE = 500
+"""What is folded at one go while requests are being served."""
 _RETRY_S = 1.0
+_DAMAGED_S = 10.0
 
-Fold = Callable[[RoutingSnapshot, Recorded], RoutingSnapshot]
-Touches = Callable[[Event], Alias | None]
+Fold = Callable[[RoutingSnapshot, Sequence[Recorded]], tuple[RoutingSnapshot, frozenset[Alias]]]
 Publish = Callable[[RoutingSnapshot, frozenset[Alias]], None]
+
+
+@attrs.frozen
+class CaughtUp:
+    """What one look at the log has brought."""
+
+    wake: Wake
+    "Why it was looked at."
+    oldest: Mapping[str, int]
+    "The kinds of entities that changed, each with the time of its oldest change: Unix microseconds, by its writer."
 
 
 def _nobody(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
     """Publish to nobody: before anything runs on the table."""
 
 
-class Follower:
-    """`fold` and `touches` are the projection's; `publish` gets each new table and the pools it may differ in."""
+def _untold(caught_up: CaughtUp) -> None:
+    """Nobody asks."""
 
-    def __init__(self, log: EventLog, snapshot: RoutingSnapshot, *, fold: Fold, touches: Touches) -> None:
+
+class Follower:
+    """`fold` is the projection's; `publish` gets each new table and the pools it may differ in."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        snapshot: RoutingSnapshot,
+        *,
+        fold: Fold,
+        on_caught_up: Callable[[CaughtUp], None] = _untold,
+    ) -> None:
         self._log = log
         self._fold = fold
-        self._touches = touches
+        self._on_caught_up = on_caught_up
         self._moved = trio.Event()
         self.snapshot = snapshot
         "The last published table."
         self.failing_since: str | None = None
         "Why the log cannot be read at present; None while it can."
+        self.is_stuck = False
+        "Whether that is because it cannot be understood, so that waiting alone will not help."
 
-    async def catch_up(self, publish: Publish = _nobody) -> None:
+    async def catch_up(self, publish: Publish = _nobody, *, wake: Wake = Wake.POLL, page: int = _PAGE) -> None:
         """Fold and publish all that the log holds now. Raises StoreUnavailable, LogDamaged."""
-        snapshot, touched = self.snapshot, set[Alias]()
+        snapshot, touched, oldest = self.snapshot, set[Alias](), dict[str, int]()
         while True:
-            page = await self._log.read(snapshot.position, _PAGE)
-            for recorded in page:
-                if recorded.position != snapshot.position + 1:
-                    raise LogDamaged(recorded.position, f"follows {snapshot.position}: positions have a gap")
-                snapshot = self._fold(snapshot, recorded)
-                alias = self._touches(recorded.event)
-                if alias is not None:
-                    touched.add(alias)
-            if len(page) < _PAGE:
+            events = await self._log.read(snapshot.position, page)
+            _check(snapshot.position, events)
+            if events:
+                snapshot, changed = self._fold(snapshot, events)
+                touched |= changed
+                for recorded in events:
+                    kind = kind_of(recorded.event)
+                    oldest[kind] = min(recorded.recorded_at, oldest.get(kind, recorded.recorded_at))
+            if len(events) < page:
                 break
         if snapshot.position != self.snapshot.position:
             self.snapshot = snapshot
             publish(snapshot, frozenset(touched))
             moved, self._moved = self._moved, trio.Event()
             moved.set()
+        self._on_caught_up(CaughtUp(wake, oldest))
 
     async def run(self, publish: Publish) -> None:
-        """Catch up for ever. A store that is away leaves the last table in force; a damaged log ends the process."""
+        """Catch up for ever."""
         while True:
             try:
-                await self._log.wait(self.snapshot.position)
-                await self.catch_up(publish)
+                wake = await self._log.wait(self.snapshot.position)
+                await self.catch_up(publish, wake=wake)
             except StoreUnavailable as error:
                 self.failing_since = str(error)
                 await trio.sleep(_RETRY_S)
+            except LogDamaged as error:
+                self.failing_since, self.is_stuck = str(error), True
+                await trio.sleep(_DAMAGED_S)
             else:
-                self.failing_since = None
+                self.failing_since, self.is_stuck = None, False
 
     async def applied(self, position: Position) -> None:
         """Return once the table of a position, or a later one, is in force."""
         while self.snapshot.position < position:
             await self._moved.wait()
+
+
+def _check(after: Position, events: Sequence[Recorded]) -> None:
+    for expected, recorded in enumerate(events, after + 1):
+        if recorded.position != expected:
+            raise LogDamaged(recorded.position, f"follows {expected - 1}: positions have a gap")

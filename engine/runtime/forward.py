@@ -6,6 +6,7 @@ whole request (ORDER-5); a request that is refused has spent nothing; no body by
 
 import itertools
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -34,12 +35,20 @@ class Forward:
     """
 
     def __init__(
-        self, router: Router, callers: CallerActor, upstream: Upstream, *, clock: Clock, first_ticket: Ticket = 1
+        self,
+        router: Router,
+        callers: CallerActor,
+        upstream: Upstream,
+        *,
+        clock: Clock,
+        unix_s: Callable[[], int],
+        first_ticket: Ticket = 1,
     ) -> None:
         self._router = router
         self._callers = callers
         self._upstream = upstream
         self._clock = clock
+        self._unix_s = unix_s
         self._tickets = itertools.count(first_ticket)
 
     async def __call__(self, request: Request) -> Answer:
@@ -48,7 +57,7 @@ class Forward:
         Raises Refused.
         """
         snapshot = self._router.snapshot
-        admission = admit(snapshot, request.alias, request.caller)
+        admission = admit(snapshot, request.alias, request.caller, self._unix_s(), request.address)
         pool = admission.pool
         looks_inside = _looks_inside(snapshot, pool)
         attempts = Attempts(

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from engine.events import (
     ProviderDefined,
     RuleDefined,
     SettingsChanged,
+    TokenDefined,
 )
 from tests.contracts.event_log import an_id
 
@@ -104,9 +106,38 @@ def test_the_log_as_json(database: Path) -> None:
         "event": {
             "key_id": "team-a", "opens_all_pools": False, "labels": {"team": "[red]a"},
             "max_concurrent": 4, "requests_per_second": None, "burst": None,
+            "user_id": None, "purpose": None, "aliases": [], "expires_at": None, "cidrs": [], "previous_until": None,
         },
     }  # fmt: skip
     assert "9f9f" not in result.stdout
+
+
+def test_no_digest_is_printed_for_people_or_for_programs(tmp_path: Path) -> None:
+    """Neither the present secret's nor the one's before, of keys and of admin tokens, in any form."""
+    path, before = tmp_path / "secrets.db", "a0" * 32
+    rotated = KeyDefined("k", DIGEST, False, {}, expires_at=1_796_000_000, previous_digest=before, previous_until=10**9)
+    entered: list[Event] = [KeyDefined("k", before, False, {}), rotated, TokenDefined("ops", DIGEST, "admin")]
+
+    async def fill() -> None:
+        async with open_store(url(path), environ={}, clock_us=lambda: 1) as store:
+            drafts = [Draft(an_id(number), event) for number, event in enumerate(entered)]
+            await store.log.append(drafts, expected=0, actor="test")
+
+    trio.run(fill)
+    lines, found = called(log, "--database", url(path)), called(log, "--database", url(path), "--json")
+    assert lines.stdout.splitlines()[1].endswith(
+        "key k: a new secret by rotation, the secret before is good until 2001-09-09T01:46:40Z, "
+        "expires never → 2026-11-30T00:53:20Z"
+    )
+    assert documents(found)[2]["event"] == {"token_id": "ops", "scope": "admin", "name": "", "expires_at": None}
+    assert documents(found)[1]["event"]["previous_until"] == 10**9
+    shown = called(show, "--database", url(path)), called(show, "--database", url(path), "--json")
+    for result in (lines, found, *shown):
+        assert result.exit_code == 0
+        assert "digest" not in result.output
+        for secret in (DIGEST, before):
+            assert secret[:4] not in result.output
+            assert b64encode(bytes.fromhex(secret)).decode() not in result.output
 
 
 @pytest.mark.parametrize(
@@ -172,6 +203,7 @@ def test_show_as_json_is_one_document_without_digests(database: Path) -> None:
         "team-a": {
             "key_id": "team-a", "opens_all_pools": False, "labels": {"team": "[red]a"},
             "limits": {"max_concurrent": 4, "requests_per_second": None, "burst": None},
+            "user_id": None, "purpose": None, "aliases": [], "expires_at": None, "cidrs": [], "previous_until": None,
         }
     }  # fmt: skip
     chat = table["pools"]["chat"]

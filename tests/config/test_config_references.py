@@ -1,5 +1,7 @@
 """Secrets in a file: where they go, and that they go nowhere else."""
 
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,7 +76,6 @@ def test_client_secrets_are_ascii(read: Any, problems: Any) -> None:
         ("os.environ/OPENAI_API_KEY", "env:OPENAI_API_KEY"),
         ("${OPENAI_API_KEY}", "env:OPENAI_API_KEY"),
         ("${OPENAI_API_KEY:-x}", "env:NAME"),
-        ("file:/run/secrets/x", "env:NAME"),
     ],
 )
 def test_other_spellings_are_secrets_with_a_warning(read: Any, value: str, written: str) -> None:
@@ -84,6 +85,62 @@ def test_other_spellings_are_secrets_with_a_warning(read: Any, value: str, writt
     (warning,) = loaded.warnings
     assert "$.targets.a.onwards_key: looks like a reference" in warning
     assert warning.endswith(f"is written {written}")
+
+
+def test_a_file_is_a_reference_like_a_variable(read: Any, tmp_path: Path) -> None:
+    """House rule 7: for a provider `file:PATH` stays what it is, and what is in the file is not handed over; for a
+    client the digest is taken when the configuration is read, without the line break that editors put at the end.
+    """
+    secret = tmp_path / "key"
+    secret.write_text("s3cr3t\n", encoding="utf-8")
+    loaded = read(single(onwards_key=f"file:{secret}", keys=[f"file:{secret}"]))
+    assert loaded.manifest.pools["a"].providers[0].credential == f"file:{secret}"
+    assert loaded.credentials == {}
+    (key,) = loaded.manifest.keys.values()
+    assert key.digest == sha256(b"s3cr3t").digest()
+    assert not loaded.warnings
+    assert "s3cr3t" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read (no such file or directory); valid: a file this process may read"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"s3cr3t\n\n", "is not one line of printable characters"),
+        (b"s3cr3t\xff", "is not text in UTF-8"),
+        (b"s3cr3t" * 4096, "is larger than 16 KiB"),
+    ],
+)
+def test_an_unusable_file_is_named_and_not_quoted(
+    problems: Any, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    """CFG-18: at the same places as a variable, in one line each."""
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    lines = problems(single(onwards_key=f"file:{path}", keys=[f"file:{path}"]))
+    assert [line.partition(": ")[0] for line in lines] == ["$.targets.a.onwards_key", "$.targets.a.keys[0]"]
+    assert all(line.partition(": ")[2].startswith(f"the file {path} {said}") for line in lines)
+    assert "s3cr3t" not in "".join(lines)
+
+
+@pytest.mark.parametrize("name", ["", "key", "./key", "run/secrets/key", "~/key", "/run/\nkey"])
+def test_a_file_is_named_by_an_absolute_path(problems: Any, name: str) -> None:
+    """A relative one would mean something else in every directory; what is not a path might be a secret."""
+    (line,) = problems(single(onwards_key=f"file:{name}"))
+    assert line.startswith("$.targets.a.onwards_key: `file:` is not followed by an absolute path; valid: file: and")
+    assert "key;" not in line
+
+
+def test_a_client_secret_in_a_file_is_ascii(read: Any, problems: Any, tmp_path: Path) -> None:
+    """As one that is written out."""
+    path = tmp_path / "key"
+    path.write_text("schlüssel", encoding="utf-8")
+    (line,) = problems(single(keys=[f"file:{path}"]))
+    assert line.startswith(f"$.targets.a.keys[0]: the file {path} has a character that cannot be sent; valid: printable")
+    assert read(single(onwards_key=f"file:{path}")).manifest.pools["a"].providers[0].credential == f"file:{path}"
 
 
 def test_no_secret_is_in_what_is_read(read: Any) -> None:

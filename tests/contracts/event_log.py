@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Protocol
 from uuid import UUID
 
 import pytest
@@ -16,14 +15,11 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.store import VerifiableLog
 from engine.errors import IdempotencyConflict, WrongPosition
 from engine.events import Draft, Event, KeyDefined, KeyRemoved, PoolDefined, PoolRemoved, SettingsChanged
 from engine.names import Position
-from engine.ports import EventLog
-
-
-class VerifiableLog(EventLog, Protocol):
-    async def verify(self) -> Position: ...
+from engine.ports import Appended, EventLog, Found, Wake
 
 
 OpenLog = Callable[[], AbstractAsyncContextManager[VerifiableLog]]
@@ -71,8 +67,8 @@ class EventLogContract:
 
     async def test_append_returns_the_position_of_its_last_event(self, log: VerifiableLog) -> None:
         """Positions are dense, from 1."""
-        assert await log.append([draft(1), draft(2)], expected=0, actor="a") == 2
-        assert await log.append([draft(3)], expected=2, actor="a") == 3
+        assert (await log.append([draft(1), draft(2)], expected=0, actor="a")).position == 2
+        assert (await log.append([draft(3)], expected=2, actor="a")).position == 3
         assert [position for position, _, _ in await all_of(log)] == [1, 2, 3]
 
     async def test_what_is_read_is_what_was_appended(self, log: VerifiableLog) -> None:
@@ -100,10 +96,73 @@ class EventLogContract:
 
     async def test_a_log_of_many_events_is_appended_at_once(self, log: VerifiableLog) -> None:
         """One append may be a whole configuration."""
-        assert await log.append([draft(n) for n in range(1, 1202)], expected=0, actor="a") == 1201
+        assert (await log.append([draft(n) for n in range(1, 1202)], expected=0, actor="a")).position == 1201
         assert len(await log.read(0, 2000)) == 1201
-        assert await log.append([draft(n) for n in range(1, 1202)], expected=0, actor="a") == 1201
+        assert (await log.append([draft(n) for n in range(1, 1202)], expected=0, actor="a")).position == 1201
         assert await log.verify() == 1201
+
+    async def test_an_append_says_whether_it_was_one(self, log: VerifiableLog) -> None:
+        """A repetition is told from a first time."""
+        assert await log.append([draft(1), draft(2)], expected=0, actor="a") == Appended(2)
+        assert await log.append([draft(1), draft(2)], expected=0, actor="a") == Appended(2, is_repeated=True)
+        assert await log.append([draft(1)], expected=2, actor="a") == Appended(1, is_repeated=True)
+
+    async def test_an_append_is_found_by_its_first_event(self, log: VerifiableLog) -> None:
+        """Where it ended, and what asked for it; no other event of it is its name."""
+        await log.append([draft(1)], expected=0, actor="a")
+        await log.append([draft(2), draft(3), draft(4)], expected=1, actor="a", causation=an_id(99))
+        assert await log.find(an_id(2)) == Found(4, an_id(99))
+        await log.append([draft(5), draft(6)], expected=4, actor="a")
+        assert await log.find(an_id(1)) == Found(1, None)
+        assert await log.find(an_id(2)) == Found(4, an_id(99))
+        assert await log.find(an_id(5)) == Found(6, None)
+        for number in (3, 4, 6, 99):
+            assert await log.find(an_id(number)) is None
+
+    async def test_a_streams_history_is_its_events_alone(self, log: VerifiableLog) -> None:
+        """In order, page by page; a stream that is not there has none."""
+        names = ["key-a", "key-b", "key-a", "key-a", "key-b"]
+        await log.append([draft(n, removed(name)) for n, name in enumerate(names, 1)], expected=0, actor="a")
+        assert [one.position for one in await log.history("key:key-a")] == [1, 3, 4]
+        assert [one.position for one in await log.history("key:key-a", 1, 1)] == [3]
+        assert [one.event for one in await log.history("key:key-b", 2)] == [removed("key-b")]
+        assert list(await log.history("key:none")) == []
+        assert list(await log.history("key:key-a", 4)) == []
+        with pytest.raises(ValueError, match="limit is 0"):
+            await log.history("key:key-a", 0, 0)
+
+    async def test_each_position_has_its_hash(self, log: VerifiableLog) -> None:
+        """32 bytes, zeros for the empty log, none beyond the head; another event is another hash."""
+        await log.append([draft(1), draft(2)], expected=0, actor="a")
+        hashes = [await log.hash_at(position) for position in range(4)]
+        assert hashes[0] == bytes(32)
+        assert [len(one or b"") for one in hashes] == [32, 32, 32, 0]
+        assert len(set(hashes)) == 4
+
+    async def test_verifying_tells_how_far_it_is(self, log: VerifiableLog) -> None:
+        """Positions grow up to the head's."""
+        await log.append([draft(n) for n in range(1, 2502)], expected=0, actor="a")
+        told: list[tuple[Position, Position]] = []
+        assert await log.verify(lambda reached, head: told.append((reached, head))) == 2501
+        assert told[-1] == (2501, 2501)
+        assert told == sorted(told)
+
+    @pytest.mark.parametrize("text", ["a\0b", "half \ud83d"])
+    async def test_text_that_no_database_keeps_is_refused(self, log: VerifiableLog, text: str) -> None:
+        """As an actor or a name: ValueError, and nothing was appended."""
+        with pytest.raises(ValueError, match="cannot be stored"):
+            await log.append([draft(1)], expected=0, actor=text)
+        with pytest.raises(ValueError, match="cannot be stored"):
+            await log.append([draft(1, removed(text))], expected=0, actor="a")
+        assert await all_of(log) == []
+
+    async def test_hostile_text_is_only_text(self, log: VerifiableLog) -> None:
+        """Neither SQL nor a line break in a name or an actor does anything."""
+        texts = ["'; DROP TABLE events; --", 'x" OR "1"="1', "%s $1 :a {0}", "line\nbreak\r\t", "\u202egnirts", "🦀"]
+        for number, text in enumerate(texts):
+            await log.append([draft(number + 1, removed(text))], expected=number, actor=text)
+            assert [(one.event, one.actor) for one in await log.history(f"key:{text}")] == [(removed(text), text)]
+        assert await log.verify() == len(texts)
 
     @pytest.mark.parametrize("expected", [0, 2, -1])
     async def test_an_append_on_another_position_is_refused(self, log: VerifiableLog, expected: int) -> None:
@@ -121,9 +180,9 @@ class EventLogContract:
         await log.append([draft(3)], expected=2, actor="a")
         before = await all_of(log)
         for expected in (0, 2, 3, 99):
-            assert await log.append(first, expected=expected, actor="retry") == 2
-        assert await log.append([draft(2)], expected=0, actor="a") == 2
-        assert await log.append([draft(1)], expected=0, actor="a") == 1
+            assert (await log.append(first, expected=expected, actor="retry")).position == 2
+        assert (await log.append([draft(2)], expected=0, actor="a")).position == 2
+        assert (await log.append([draft(1)], expected=0, actor="a")).position == 1
         assert await all_of(log) == before
 
     async def test_an_equal_value_written_otherwise_is_the_same_content(self, log: VerifiableLog) -> None:
@@ -133,7 +192,7 @@ class EventLogContract:
         await log.append([draft(1, one), draft(2, two)], expected=0, actor="a")
         same_one = SettingsChanged(strict_mode=True, max_idle_per_host=4, idle_timeout_s=90.0)
         same_two = KeyDefined("k", "00", opens_all_pools=False, labels={"b": "2", "a": "1"})
-        assert await log.append([draft(1, same_one), draft(2, same_two)], expected=0, actor="a") == 2
+        assert (await log.append([draft(1, same_one), draft(2, same_two)], expected=0, actor="a")).position == 2
 
     @pytest.mark.parametrize(
         "drafts",
@@ -178,16 +237,17 @@ class EventLogContract:
         """Level-triggered: an append before the wait counts."""
         await log.append([draft(1), draft(2)], expected=0, actor="a")
         with trio.fail_after(5):
-            await log.wait(0)
-            await log.wait(1)
+            assert await log.wait(0) is Wake.OWN
+            assert await log.wait(1) is Wake.OWN
 
     async def test_an_append_wakes_everyone_who_waits(self, log: VerifiableLog) -> None:
         """Many wait; one append wakes all of them, and each finds the event."""
         found = []
 
         async def follow() -> None:
-            await log.wait(0)
-            found.append([one.position for one in await log.read(0)])
+            while not (page := await log.read(0)):
+                await log.wait(0)
+            found.append([one.position for one in page])
 
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
@@ -222,7 +282,7 @@ class EventLogContract:
 
         async def write(number: int, expected: Position) -> None:
             try:
-                outcomes.append(await log.append([draft(number)], expected=expected, actor="a"))
+                outcomes.append((await log.append([draft(number)], expected=expected, actor="a")).position)
             except WrongPosition as error:
                 outcomes.append(error)
 
@@ -246,7 +306,7 @@ class EventLogContract:
             nonlocal cancelled
             expected = len(await all_of(log))
             with trio.move_on_after(patience) as scope, suppress(WrongPosition):
-                told[an_id(number)] = await log.append([draft(number)], expected=expected, actor="a")
+                told[an_id(number)] = (await log.append([draft(number)], expected=expected, actor="a")).position
             cancelled += scope.cancelled_caught
 
         for start in range(1, 201, 4):
@@ -290,7 +350,7 @@ class EventLogContract:
                 if known:
                     if len(known) == len(wished) and all(one in model for one in wished):
                         position = max(model.index(one) for one in wished) + 1
-                        assert await log.append(drafts, expected=expected, actor="a") == position
+                        assert (await log.append(drafts, expected=expected, actor="a")).position == position
                     else:
                         with pytest.raises(IdempotencyConflict):
                             await log.append(drafts, expected=expected, actor="a")
@@ -299,7 +359,7 @@ class EventLogContract:
                         await log.append(drafts, expected=expected, actor="a")
                 else:
                     model += wished
-                    assert await log.append(drafts, expected=expected, actor="a") == len(model)
+                    assert (await log.append(drafts, expected=expected, actor="a")).position == len(model)
                 assert [(event_id.int, event) for _, event_id, event in await all_of(log)] == [
                     (number, removed(f"k-{variant}")) for number, variant in model
                 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import attrs
 import pytest
 
-from engine.access import admit, digest, identify, is_open, not_found, opens, visible_aliases
+from engine.access import admit, digest, identify, is_open, not_found, refusal, visible_aliases
 from engine.errors import Reason, Refused
 from engine.snapshot import Key, Pool, RoutingSnapshot
 from tests.engine.tables import deny, key, pool, provider, redirect, secret_of, unchecked

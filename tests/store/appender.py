@@ -30,7 +30,7 @@ async def append(log: SqliteEventLog, count: int | None) -> None:
         drafts = [Draft(uuid4(), KeyRemoved(f"k{n}")) for n in range(2 if count is None else 1)]
         while True:
             try:
-                head = await log.append(drafts, expected=head, actor="appender")
+                head = (await log.append(drafts, expected=head, actor="appender")).position
             except WrongPosition as error:
                 head = error.actual
             else:

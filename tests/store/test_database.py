@@ -7,7 +7,8 @@ import pytest
 import trio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.store.database import Database, DatabaseDamaged, open_database
+from adapters.store.database import open_database
+from adapters.store.transactions import Database, DatabaseDamaged
 from engine.errors import OutcomeUnknown, StoreUnavailable
 
 

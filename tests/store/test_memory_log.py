@@ -4,7 +4,6 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import attrs
 import pytest
 
 from adapters.store import MemoryEventLog
@@ -26,7 +25,7 @@ async def test_verify_notices_a_changed_entry() -> None:
     """Its chain is a real one."""
     log = MemoryEventLog(clock_us=itertools.count(1).__next__)
     await log.append([draft(1), draft(2)], expected=0, actor="a")
-    log._entries[1] = attrs.evolve(log._entries[1], actor="b")
+    log._entries[1] = log._entries[1]._replace(actor="b")
     with pytest.raises(LogDamaged) as caught:
         await log.verify()
     assert caught.value.position == 2

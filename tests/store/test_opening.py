@@ -39,7 +39,10 @@ def files(directory: Path) -> set[str]:
         "sqlite+aiosqlite:///:memory:",
         "sqlite+aiosqlite://pointsman.db",
         "sqlite+aiosqlite:///a.db?mode=ro",
-        "postgresql+asyncpg://me:hunter2@host/db",
+        "postgresql://me:hunter2@host/db",
+        "postgresql+asyncpg://me:hunter2@host",
+        "postgresql+asyncpg://me:hunter2@host/db?password=hunter2",
+        "postgresql+asyncpg://me:hunter2@host:port/db",
         "me:hunter2@",
     ],
 )
@@ -67,7 +70,7 @@ async def test_a_relative_file_is_made_in_the_working_directory(
 async def test_memory_has_a_log_and_a_vault() -> None:
     """`memory:` works like the others and leaves nothing."""
     async with open_store("memory:", environ={}, clock_us=lambda: 1) as store:
-        assert await store.log.append([draft(1)], expected=0, actor="a") == 1
+        assert (await store.log.append([draft(1)], expected=0, actor="a")).position == 1
         assert await store.log.verify() == 1
         name = store.vault.credential_id("secret")
         await store.vault.keep({name: "secret"})
@@ -114,9 +117,9 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=99")
     refused = await refusal(path)
-    assert "has schema 2, this version of pointsman knows 1" in str(refused)
+    assert "has schema 99, this version of pointsman knows 2" in str(refused)
     assert "newer version" in str(refused)
 
 

@@ -53,7 +53,7 @@ async def test_a_reopened_log_is_the_same(tmp_path: Path) -> None:
         before = list(await log.read(0))
     async with open_log(path) as log:
         assert list(await log.read(0)) == before
-        assert await log.append([draft(3)], expected=2, actor="a") == 3
+        assert (await log.append([draft(3)], expected=2, actor="a")).position == 3
         assert await log.verify() == 3
 
 
@@ -212,7 +212,7 @@ async def test_a_locked_file_was_not_written(tmp_path: Path) -> None:
                 await log.append([draft(1)], expected=0, actor="a")
             assert list(await log.read(0)) == []
             other.execute("ROLLBACK")
-        assert await log.append([draft(1)], expected=0, actor="a") == 1
+        assert (await log.append([draft(1)], expected=0, actor="a")).position == 1
 
 
 async def test_a_closed_log_takes_no_calls(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ async def test_closing_waits_for_the_appends_under_way(tmp_path: Path) -> None:
     async def write(number: int) -> None:
         try:
             while True:
-                position = await log.append([draft(number)], expected=len(appended), actor="a")
+                position = (await log.append([draft(number)], expected=len(appended), actor="a")).position
                 appended.append(position)
                 number += 100
         except StoreUnavailable:
@@ -256,4 +256,4 @@ async def test_another_process_append_wakes_a_waiter(tmp_path: Path) -> None:
             nursery.start_soon(partial(trio.run_process, command, capture_stdout=True))
             await log.wait(0)
             assert [one.actor for one in await log.read(0)] == ["appender"]
-            assert await log.append([draft(1)], expected=1, actor="a") == 2
+            assert (await log.append([draft(1)], expected=1, actor="a")).position == 2

@@ -1,17 +1,11 @@
-"""The facts the routing table is folded from.
-
-Law: flat, primitive fields, whole state of the entity they name (applying one twice changes nothing), and
-no secret: keys appear as digests, upstream credentials as names.
-Their wire names and schema numbers live in `adapters/codec.py`, which has a golden file for each.
-"""
+"""Pools as they are defined one by one, client keys, and settings."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
-from uuid import UUID
 
 import attrs
 
-from engine.names import Alias, CredentialId, KeyId, Position, ProviderName
+from engine.names import Alias, CredentialId, KeyId, ProviderName, UserId
 
 
 @attrs.frozen
@@ -26,7 +20,7 @@ class SettingsChanged:
 @attrs.frozen
 class KeyDefined:
     key_id: KeyId
-    digest: str
+    digest: str = attrs.field(repr=False)
     "SHA-256 of the secret, 64 hexadecimal digits."
     opens_all_pools: bool
     "A global key (AUTH-4)."
@@ -34,6 +28,19 @@ class KeyDefined:
     max_concurrent: int | None = None
     requests_per_second: float | None = None
     burst: int | None = None
+    user_id: UserId | None = None
+    "Whose memberships and funds it goes by; None: it opens no model but by name (SYNC-4)."
+    purpose: str | None = None
+    "Its label `purpose` (SYNC-8)."
+    aliases: tuple[Alias, ...] = ()
+    "Pools it opens beside those that list it."
+    expires_at: int | None = None
+    "Unix seconds, as the one below; None: never."
+    cidrs: tuple[str, ...] = ()
+    "Networks it may be used from; empty: from anywhere."
+    previous_digest: str | None = attrs.field(default=None, repr=False)
+    "After a rotation, the secret before, which is good until `previous_until`."
+    previous_until: int | None = None
 
 
 @attrs.frozen
@@ -150,7 +157,7 @@ class RuleRemoved:
     rank: int
 
 
-Event: TypeAlias = (
+RoutingEvent: TypeAlias = (
     SettingsChanged
     | KeyDefined
     | KeyRemoved
@@ -161,35 +168,3 @@ Event: TypeAlias = (
     | RuleDefined
     | RuleRemoved
 )
-
-
-def stream_of(event: Event) -> str:
-    """The entity an event belongs to, e.g. `pool:chat`; versions are dense within it."""
-    match event:
-        case SettingsChanged():
-            return "settings"
-        case KeyDefined() | KeyRemoved():
-            return f"key:{event.key_id}"
-        case _:
-            return f"pool:{event.alias}"
-
-
-@attrs.frozen
-class Draft:
-    """An event on its way into the log."""
-
-    event_id: UUID
-    event: Event
-
-
-@attrs.frozen
-class Recorded:
-    """An event in the log."""
-
-    position: Position
-    event: Event
-    event_id: UUID
-    actor: str
-    "Who made it so, e.g. `file:routes.json`."
-    recorded_at: int
-    "Unix time in microseconds, from the writer's clock; for people, never for decisions."

@@ -1,0 +1,1 @@
+"""The admin API: the control plane over HTTP, on the control port."""

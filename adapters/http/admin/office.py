@@ -1,0 +1,82 @@
+"""What the admin API works with; the composition root fills it in."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from engine.events import Event, Recorded
+from engine.names import Alias, CredentialId, Position, Stream
+from engine.runtime.follower import Follower
+from engine.runtime.writer import Writer
+from engine.snapshot import RoutingSnapshot
+
+
+class Log(Protocol):
+    """The half of the event log that changes nothing."""
+
+    async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]: ...
+
+    async def history(self, stream: Stream, after: Position, limit: int) -> Sequence[Recorded]:
+        """The next events of one entity after a position."""
+        ...
+
+    async def hash_at(self, position: Position) -> bytes | None:
+        """The chain's hash at a position, 32 bytes; None where the log does not reach it."""
+        ...
+
+    async def verify(self, progress: Callable[[Position, Position], None] | None = None) -> Position:
+        """The head's position, after recomputing the whole hash chain. Raises LogDamaged, StoreUnavailable."""
+        ...
+
+
+class Credentials(Protocol):
+    """The vault, from outside: what goes in does not come out here."""
+
+    def credential_id(self, secret: str) -> CredentialId: ...
+
+    async def keep(self, credentials: Mapping[CredentialId, str]) -> None: ...
+
+
+class Seen(Protocol):
+    """A gateway on this log, as it last told of itself."""
+
+    @property
+    def replica_id(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def position(self) -> Position: ...
+    @property
+    def age_us(self) -> int: ...
+
+
+class Loader(Protocol):
+    """Reads the text of a configuration file, as the file's own watcher would."""
+
+    def __call__(self, name: str, content: bytes) -> Any: ...
+
+
+@attrs.frozen
+class Office:
+    writer: Writer
+    follower: Follower
+    log: Log
+    vault: Credentials
+    fold: Callable[[RoutingSnapshot, Iterable[Recorded]], tuple[RoutingSnapshot, frozenset[Alias]]]
+    change: Callable[[RoutingSnapshot, Iterable[Event]], RoutingSnapshot]
+    "A table with some more events, not recorded."
+    empty: Callable[[], RoutingSnapshot]
+    replicas: Callable[[], Awaitable[Sequence[Seen]]]
+    settled: Callable[[], Awaitable[None]]
+    "Returns once all actors run what they were sent (`Prefer: wait=applied`)."
+    unix_us: Callable[[], int]
+    new_secret: Callable[[], str]
+    "43 characters of 256 random bits."
+    new_name: Callable[[], str]
+    "A fresh id, sortable by time."
+    replica_id: str = ""
+    local_token: bytes | None = attrs.field(default=None, repr=False)
+    "Digest of the token this process was started with, which has the scope `admin`; None: it has none."

@@ -1,0 +1,75 @@
+"""What the gateway sees of a store beyond the engine's port: looking back, proving, and who else is there."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from engine.events import Recorded
+from engine.names import Position
+from engine.ports import EventLog
+
+Progress: TypeAlias = Callable[[Position, Position], None]
+"""Called with the position that was reached and the head's."""
+
+
+class ReadableLog(Protocol):
+    """The half of an event log that changes nothing. Each of these raises StoreUnavailable."""
+
+    async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]: ...
+
+    async def history(self, stream: str, after: Position = 0, limit: int = 500) -> Sequence[Recorded]:
+        """The events of one stream beyond a position, oldest first, each checked against its hash. Raises LogDamaged.
+
+        Streams are as `engine.events.stream_of` names them; one that the log does not know has no events.
+        """
+        ...
+
+    async def hash_at(self, position: Position) -> bytes | None:
+        """The stored hash of an event, 32 bytes (zeros for position 0); None where the log does not reach it."""
+        ...
+
+    async def verify(self, progress: Progress | None = None) -> Position:
+        """The head's position, after recomputing the whole hash chain. Raises LogDamaged."""
+        ...
+
+
+class VerifiableLog(EventLog, ReadableLog, Protocol):
+    """An event log that can also be looked back on."""
+
+
+@attrs.frozen
+class Replica:
+    """A gateway process on this store."""
+
+    replica_id: str
+    address: str
+    "Where its control plane listens."
+    version: str
+    position: Position
+    "What it has applied."
+
+
+@attrs.frozen
+class Seen:
+    """A replica, and when it was last heard of."""
+
+    replica: Replica
+    age_us: int
+    "Microseconds since its last beat, by the clock that also timed the beat. Never negative."
+
+
+class Replicas(Protocol):
+    """The gateways on one store. Each of these raises StoreUnavailable."""
+
+    async def beat(self, replica: Replica) -> None:
+        """Say that it is there, and where it is. An outcome that is unknown is one too: the next beat settles it."""
+        ...
+
+    async def all(self) -> Sequence[Seen]:
+        """Every replica that was not forgotten, by id."""
+        ...
+
+    async def forget(self, replica_id: str) -> None:
+        """Take it off the list; one that is not there is no error."""
+        ...

@@ -1,0 +1,129 @@
+"""The log's SQL, the same for every database.
+
+Law: an append first takes the one row of `log_head` for itself, and everything it decides on is read after that, each
+in a statement of its own: a statement's view of the data may be older than the lock it waited for. Whoever sees the
+head therefore sees every event up to it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Column, Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.codec import Encoded
+from adapters.store.admission import Batch, Known, admit, entries
+from adapters.store.chain import Entry, Head, Row
+from adapters.store.schema import events, log_head
+from adapters.store.transactions import DatabaseDamaged
+from engine.names import Position
+from engine.ports import Appended, Found
+
+T = TypeVar("T")
+
+_NAMES: Final = 500
+"Values in one IN (...)."
+_ROWS: Final = 5000
+"Rows in one INSERT, so that its time stays within that of a statement."
+
+_ENTRY: Final[tuple[Column[Any], ...]] = tuple(events.c[name] for name in Entry._fields)
+_KNOWN: Final = tuple(events.c[name] for name in ("event_id", "position", "type", "schema_version", "payload"))
+
+
+async def append(connection: AsyncConnection, batch: Batch) -> tuple[Appended, Position]:
+    """What came of it, and the head's position. Raises IdempotencyConflict, WrongPosition, DatabaseDamaged."""
+    head = await end(connection, for_update=True)
+    repeated = admit(batch, head.position, await known(connection, batch.ids))
+    if repeated is not None:
+        return Appended(repeated, is_repeated=True), head.position
+    stored = entries(batch, head, await _versions(connection, tuple(batch.streams)))
+    for some in _pieces(stored, _ROWS):
+        await connection.execute(insert(events), [entry._asdict() for entry in some])
+    last = stored[-1]
+    await connection.execute(update(log_head).values(position=last.position, hash=last.hash))
+    return Appended(last.position), last.position
+
+
+async def end(connection: AsyncConnection, *, for_update: bool = False) -> Head:
+    """Where the log ends. Raises DatabaseDamaged."""
+    chosen = select(log_head.c.position, log_head.c.hash)
+    row = (await connection.execute(chosen.with_for_update() if for_update else chosen)).one_or_none()
+    if row is None or not isinstance(row.position, int):
+        raise DatabaseDamaged("the table log_head does not say where the log ends")
+    return Head(row.position, row.hash)
+
+
+async def known(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Known]:
+    """Those of the event ids that the log has, with their content."""
+    there: dict[str, Known] = {}
+    for some in _pieces(ids, _NAMES):
+        for event_id, position, type_name, schema, payload in await connection.execute(
+            select(*_KNOWN).where(events.c.event_id.in_(some))
+        ):
+            there[event_id] = Known(position, Encoded(type_name, schema, payload))
+    return there
+
+
+async def page(connection: AsyncConnection, after: Position, limit: int) -> list[Row]:
+    """The next rows after a position, unchecked."""
+    chosen = select(*_ENTRY).where(events.c.position > after).order_by(events.c.position).limit(limit)
+    return await _rows(connection, chosen)
+
+
+async def stream_page(connection: AsyncConnection, stream: str, after: Position, limit: int) -> list[Row]:
+    """As `page`, of one stream; after each row the stored hash of the event before it, None where there is none."""
+    before = events.alias()
+    chosen = (
+        select(*_ENTRY, before.c.hash)
+        .outerjoin_from(events, before, before.c.position == events.c.position - 1)
+        .where(events.c.stream_id == stream, events.c.position > after)
+        .order_by(events.c.stream_version)  # the index has it in this order
+        .limit(limit)
+    )
+    return await _rows(connection, chosen)
+
+
+async def hash_at(connection: AsyncConnection, position: Position) -> bytes | None:
+    """The stored hash of an event; None where there is none."""
+    if position == 0:
+        return Head().hash
+    return (await connection.execute(select(events.c.hash).where(events.c.position == position))).scalar_one_or_none()
+
+
+async def find(connection: AsyncConnection, event_id: str) -> Found | None:
+    """The append that begins with this event."""
+    chosen = select(events.c.position, events.c.causation_id).where(
+        events.c.event_id == event_id, events.c.correlation_id == event_id
+    )
+    row = (await connection.execute(chosen)).one_or_none()
+    if row is None:
+        return None
+    beyond = (
+        select(events.c.position)
+        .where(events.c.position > row.position, events.c.correlation_id.is_distinct_from(event_id))
+        .order_by(events.c.position)
+        .limit(1)
+    )
+    following: Position | None = (await connection.execute(beyond)).scalar_one_or_none()
+    last = (await end(connection)).position if following is None else following - 1
+    return Found(last, None if row.causation_id is None else UUID(row.causation_id))
+
+
+async def _versions(connection: AsyncConnection, streams: Sequence[str]) -> dict[str, int]:
+    versions: dict[str, int] = {}
+    for some in _pieces(streams, _NAMES):
+        stream_id = events.c.stream_id
+        chosen = select(stream_id, func.max(events.c.stream_version)).group_by(stream_id)
+        rows = await connection.execute(chosen.where(stream_id.in_(some)))
+        versions.update((stream, version) for stream, version in rows)
+    return versions
+
+
+async def _rows(connection: AsyncConnection, chosen: Select[*tuple[Any, ...]]) -> list[Row]:
+    return [tuple(row) for row in await connection.execute(chosen)]
+
+
+def _pieces(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]

@@ -1,0 +1,135 @@
+"""What a command is about: the part of the table as it is, the part as it is wished for, and what stands beside it.
+
+Law: a command is decided on what it names and on what that refers to, not on the whole table. A file replaces what
+files have defined, and leaves alone what others have made.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import attrs
+
+from engine.commands import ApplyManifest, ChangeSettings, DefineKey, DefineKeys, DefinePool, RemoveKey, RemovePool
+from engine.errors import Problem
+from engine.events import NIL
+from engine.names import Alias, Digest, KeyId, Source, Stream
+from engine.snapshot import FILE, Key, Manifest, Pool, RoutingSnapshot
+
+V = TypeVar("V")
+
+
+@attrs.frozen
+class Scope:
+    snapshot: RoutingSnapshot
+    present: Manifest
+    wished: Manifest
+    problems: tuple[Problem, ...] = ()
+    "What is wrong with asking for it at all."
+
+    def has_pool(self, alias: Alias) -> bool:
+        """Whether a pool that stands beside the wished-for ones goes by this name."""
+        return alias in self.snapshot.pools and alias not in self.present.pools
+
+    def has_key(self, key_id: KeyId) -> bool:
+        return key_id in self.snapshot.keys and key_id not in self.present.keys
+
+    def holder_of(self, digest: Digest) -> KeyId | None:
+        """The key beside the wished-for ones that has this secret, or had it until its last rotation."""
+        key = self.snapshot.callers.get(digest)
+        return None if key is None or key.key_id in self.present.keys else key.key_id
+
+    def pools(self) -> Iterator[tuple[Alias, Pool]]:
+        for alias, pool in self.snapshot.pools.items():
+            if alias not in self.present.pools:
+                yield alias, pool
+
+
+def scope_of(  # noqa: PLR0911 - one for each command
+    snapshot: RoutingSnapshot,
+    command: ApplyManifest | DefinePool | RemovePool | DefineKey | DefineKeys | RemoveKey | ChangeSettings,
+    source: Source | None,
+) -> Scope:
+    """The scope of a source's command; without a source, of somebody who may change everything."""
+    settings = snapshot.settings
+    match command:
+        case ApplyManifest(manifest):
+            return _of_manifest(snapshot, manifest, source)
+        case DefinePool(pool):
+            there = Manifest(_only(snapshot.pools, pool.alias), {}, settings)
+            return Scope(snapshot, there, Manifest({pool.alias: pool}, {}, settings), _of_a_model(snapshot, pool.alias))
+        case RemovePool(alias):
+            problems = (*_of_a_model(snapshot, alias), *_redirected_to(snapshot, alias))
+            there = Manifest(_only(snapshot.pools, alias), {}, settings)
+            return Scope(snapshot, there, Manifest({}, {}, settings), problems)
+        case DefineKey(key):
+            return _of_keys(snapshot, (key,))
+        case DefineKeys(keys):
+            return _of_keys(snapshot, keys)
+        case RemoveKey(key_id):
+            listing = {alias: pool for alias, pool in snapshot.pools.items() if pool.keys and key_id in pool.keys}
+            there = Manifest(listing, _only(snapshot.keys, key_id), settings)
+            # An empty list stays a list: nobody passes. None would open the pool (DEF-3).
+            left = {
+                alias: attrs.evolve(pool, keys=(pool.keys or frozenset()) - {key_id}) for alias, pool in listing.items()
+            }
+            return Scope(snapshot, there, Manifest(left, {}, settings))
+        case ChangeSettings():
+            return Scope(snapshot, Manifest({}, {}, settings), Manifest({}, {}, command.settings))
+
+
+def _of_manifest(snapshot: RoutingSnapshot, manifest: Manifest, source: Source | None) -> Scope:
+    """A file's part of the table is what files have defined, whatever they were called, and what is still to be."""
+
+    def is_mine(stream: Stream) -> bool:
+        if source is None:
+            return True
+        known = snapshot.streams.get(stream)
+        return known is None or known.source == source or snapshot.owner(stream) is not None
+
+    pools = {alias: pool for alias, pool in snapshot.pools.items() if pool.grants is None and is_mine(f"pool:{alias}")}
+    keys = {key_id: key for key_id, key in snapshot.keys.items() if is_mine(f"key:{key_id}")}
+    problems: list[Problem] = []
+    if source is not None and source in snapshot.released:
+        what = f"{source.removeprefix(FILE)} was released: the API changes now what it defined"
+        problems.append(Problem((), what, "a source that is claimed again"))
+    for kind, wished, present, mine in (
+        ("pools", manifest.pools, snapshot.pools, pools),
+        ("keys", manifest.keys, snapshot.keys, keys),
+    ):
+        problems += [
+            Problem((kind, name), "was made by the API, and is not this file's", "another name")
+            for name in wished
+            if name in present and name not in mine
+        ]
+    return Scope(snapshot, Manifest(pools, keys, snapshot.settings), manifest, tuple(problems))
+
+
+def _of_keys(snapshot: RoutingSnapshot, keys: tuple[Key, ...]) -> Scope:
+    wished = {key.key_id: key for key in keys}
+    present = {key_id: snapshot.keys[key_id] for key_id in wished if key_id in snapshot.keys}
+    settings = snapshot.settings
+    problems = tuple(
+        Problem(("keys", key.key_id, "user_id"), f"no user has the id {key.user_id!r}", "the id of a user, or none")
+        for key in keys
+        if key.user_id not in {None, NIL} and key.user_id not in snapshot.users
+    )
+    return Scope(snapshot, Manifest({}, present, settings), Manifest({}, wished, settings), problems)
+
+
+def _of_a_model(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, ...]:
+    model_id = snapshot.catalogue.models.get(alias)
+    if model_id is None:
+        return ()
+    return (Problem(("pools", alias), f"is the name of model {model_id}", "a name that no model has (DEF-19)"),)
+
+
+def _redirected_to(snapshot: RoutingSnapshot, alias: Alias) -> Iterator[Problem]:
+    for other, pool in snapshot.pools.items():
+        for place, rule in enumerate(pool.rules):
+            if other != alias and rule.target == alias:
+                where = ("pools", other, "rules", place, "target")
+                yield Problem(where, f"leads to {alias!r}, which would be gone", "a rule with another target, or none")
+
+
+def _only(mapping: Mapping[str, V], name: str) -> dict[str, V]:
+    return {name: mapping[name]} if name in mapping else {}

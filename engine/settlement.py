@@ -1,0 +1,35 @@
+"""What time brings about: tariffs that begin and end, and accounts that are not settled yet.
+
+Law: pure; the fold reads no clock (SYNC-30), so that what holds at a position holds whoever folds the log and when.
+Whoever has a clock asks what is due and appends it; two who do find nothing left the second time.
+"""
+
+from collections.abc import Iterator
+
+from engine.entity_changes import funds
+from engine.events import Event, TariffBegan, TariffEnded
+from engine.snapshot import RoutingSnapshot
+
+
+def due(snapshot: RoutingSnapshot, at_us: int) -> Iterator[Event]:
+    """The events of what has come about by a moment, in Unix microseconds, and is not in the log yet."""
+    for tariff_id, tariff in sorted(snapshot.catalogue.tariffs.items()):
+        begin, end = tariff.defined.valid_from, tariff.defined.valid_until
+        is_over = end is not None and end <= at_us
+        if tariff.is_current and is_over:
+            yield TariffEnded(tariff_id)
+        elif not tariff.is_current and not is_over and begin is not None and begin <= at_us:
+            yield TariffBegan(tariff_id)
+    for user_id, ledger in sorted(snapshot.catalogue.ledgers.items()):
+        yield from funds(snapshot, user_id, ledger.balance)
+
+
+def next_due(snapshot: RoutingSnapshot, after_us: int) -> int | None:
+    """When the next tariff begins or ends, in Unix microseconds; None: none will."""
+    turns = (
+        turn
+        for tariff in snapshot.catalogue.tariffs.values()
+        for turn in (tariff.defined.valid_from, tariff.defined.valid_until)
+        if turn is not None and turn > after_us
+    )
+    return min(turns, default=None)

@@ -1,0 +1,178 @@
+"""The events about users, groups, funds and prices, folded into what access goes by.
+
+Law: total and right at every position. Nothing here lists keys for a pool: a request's key leads to its user, the pool
+to the groups that may use it, and `engine.access` sees whether they meet; so a change costs the entities it names, and
+a membership that is taken away is gone from the next request on (DELTA-3).
+"""
+
+from decimal import Decimal
+
+import attrs
+
+from engine.catalogue import Ledger, Tariff, User
+from engine.entity_changes import booked
+from engine.events import NIL as PUBLIC
+from engine.events import (
+    CreditsBooked,
+    CreditsCheckpointed,
+    EscalationChanged,
+    FundsExhausted,
+    FundsRestored,
+    GrantAdded,
+    GrantRemoved,
+    GroupDefined,
+    GroupRemoved,
+    MemberAdded,
+    MemberRemoved,
+    TariffBegan,
+    TariffDefined,
+    TariffEnded,
+    TariffRemoved,
+    UserDefined,
+    UserRemoved,
+)
+from engine.names import GroupId, ModelId, TariffId
+from projections.table import Table, link, unlink
+
+
+def user_defined(table: Table, event: UserDefined) -> None:
+    old = table.users.get(event.user_id) or User(event.user_id)
+    table.users[event.user_id] = attrs.evolve(old, name=event.name)
+
+
+def user_removed(table: Table, event: UserRemoved) -> None:
+    old = table.users.pop(event.user_id, None)
+    for group_id in old.groups if old is not None else ():
+        unlink(table.members, group_id, event.user_id)
+    table.ledgers.pop(event.user_id, None)
+
+
+def group_defined(table: Table, event: GroupDefined) -> None:
+    table.groups[event.group_id] = event
+
+
+def group_removed(table: Table, event: GroupRemoved) -> None:
+    if table.groups.pop(event.group_id, None) is None:
+        return
+    for user_id in table.members.pop(event.group_id, ()):
+        user = table.users[user_id]
+        table.users[user_id] = attrs.evolve(user, groups=user.groups - {event.group_id})
+    for model_id in table.granted.get(event.group_id, ()):
+        grant_removed(table, GrantRemoved(event.group_id, model_id))
+
+
+def member_added(table: Table, event: MemberAdded) -> None:
+    user = table.users.get(event.user_id)
+    if user is None or event.group_id not in table.groups:
+        return
+    table.users[event.user_id] = attrs.evolve(user, groups=user.groups | {event.group_id})
+    link(table.members, event.group_id, event.user_id)
+
+
+def member_removed(table: Table, event: MemberRemoved) -> None:
+    user = table.users.get(event.user_id)
+    if user is None:
+        return
+    table.users[event.user_id] = attrs.evolve(user, groups=user.groups - {event.group_id})
+    unlink(table.members, event.group_id, event.user_id)
+
+
+def grant_added(table: Table, event: GrantAdded) -> None:
+    is_model = event.model_id in table.deployments or event.model_id in table.composites
+    if not is_model or not _is_group(table, event.group_id):
+        return
+    table.grants[event.model_id] = table.grants.get(event.model_id, frozenset[GroupId]()) | {event.group_id}
+    link(table.granted, event.group_id, event.model_id)
+    table.stale.add(event.model_id)
+
+
+def grant_removed(table: Table, event: GrantRemoved) -> None:
+    left = table.grants.get(event.model_id, frozenset[GroupId]()) - {event.group_id}
+    if left:
+        table.grants[event.model_id] = left
+    else:
+        table.grants.pop(event.model_id, None)
+    unlink(table.granted, event.group_id, event.model_id)
+    table.stale.add(event.model_id)
+
+
+def credits_booked(table: Table, event: CreditsBooked) -> None:
+    ledger = table.ledgers.get(event.user_id) or Ledger()
+    if event.user_id in table.users and event.seq > ledger.seq:
+        table.ledgers[event.user_id] = booked(ledger, event)
+
+
+def credits_checkpointed(table: Table, event: CreditsCheckpointed) -> None:
+    ledger = table.ledgers.get(event.user_id) or Ledger()
+    # A balance as of an entry that later ones follow says less than what is known.
+    if event.user_id in table.users and event.seq >= ledger.seq:
+        table.ledgers[event.user_id] = Ledger(Decimal(event.balance), event.seq)
+
+
+def funds_restored(table: Table, event: FundsRestored) -> None:
+    _fund(table, event.user_id, is_funded=True)
+
+
+def funds_exhausted(table: Table, event: FundsExhausted) -> None:
+    _fund(table, event.user_id, is_funded=False)
+
+
+def _fund(table: Table, user_id: str, *, is_funded: bool) -> None:
+    user = table.users.get(user_id)
+    if user is not None:
+        table.users[user_id] = attrs.evolve(user, is_funded=is_funded)
+
+
+def tariff_defined(table: Table, event: TariffDefined) -> None:
+    if event.model_id not in table.deployments and event.model_id not in table.composites:
+        return
+    old = table.tariffs.get(event.tariff_id)
+    if old is not None:
+        _unprice(table, old.defined.model_id, event.tariff_id)
+    table.tariffs[event.tariff_id] = Tariff(event, is_current=event.valid_from is None)
+    priced = table.tariffs_of.get(event.model_id, frozenset[TariffId]())
+    table.tariffs_of[event.model_id] = priced | {event.tariff_id}
+    table.stale.add(event.model_id)
+
+
+def tariff_began(table: Table, event: TariffBegan) -> None:
+    _turn(table, event.tariff_id, is_current=True)
+
+
+def tariff_ended(table: Table, event: TariffEnded) -> None:
+    _turn(table, event.tariff_id, is_current=False)
+
+
+def tariff_removed(table: Table, event: TariffRemoved) -> None:
+    old = table.tariffs.pop(event.tariff_id, None)
+    if old is not None:
+        _unprice(table, old.defined.model_id, event.tariff_id)
+
+
+def escalation_changed(table: Table, event: EscalationChanged) -> None:
+    aliases = frozenset(event.aliases)
+    for alias in aliases ^ table.escalation:
+        model_id = table.models.get(alias)
+        if model_id is not None:
+            table.stale.add(model_id)
+    table.escalation = aliases
+
+
+def _turn(table: Table, tariff_id: TariffId, *, is_current: bool) -> None:
+    tariff = table.tariffs.get(tariff_id)
+    if tariff is not None:
+        table.tariffs[tariff_id] = attrs.evolve(tariff, is_current=is_current)
+        table.stale.add(tariff.defined.model_id)
+
+
+def _unprice(table: Table, model_id: ModelId, tariff_id: TariffId) -> None:
+    left = table.tariffs_of.get(model_id, frozenset[TariffId]()) - {tariff_id}
+    if left:
+        table.tariffs_of[model_id] = left
+    else:
+        table.tariffs_of.pop(model_id, None)
+    table.stale.add(model_id)
+
+
+def _is_group(table: Table, group_id: GroupId) -> bool:
+    return group_id == PUBLIC or group_id in table.groups

@@ -1,0 +1,168 @@
+"""The pool of a model, as the control plane's entities say (SYNC-9 to SYNC-14).
+
+Law: deterministic, total, and each model's own affair: what is wrong with one entity takes out of service what needs
+it, is told among the faults, and touches no other model (SYNC-13, DEF-2).
+"""
+
+import attrs
+
+from engine.events import NIL, ComponentDefined, CompositeDefined, DeploymentDefined, TrafficRuleDefined
+from engine.names import ModelId
+from engine.snapshot import Action, Fallback, Grants, Limits, Pool, Provider, Rule, Strategy
+from engine.urls import normalise
+from projections.table import Table
+
+_ON_STATUS = (429, 500, 502, 503, 504)
+"""Where a composite states none (FB-14)."""
+
+
+def project(table: Table) -> None:
+    """Bring the pools of all stale models up to date."""
+    for model_id in table.stale:
+        model = table.deployments.get(model_id) or table.composites.get(model_id)
+        if model is None or table.models.get(model.alias) != model_id:
+            continue
+        faults: list[str] = []
+        alias = model.alias
+        table.touched.add(alias)
+        table.pools[alias] = (
+            _of_deployment(table, model, faults)
+            if isinstance(model, DeploymentDefined)
+            else _of_composite(table, model, faults)
+        )
+        table.capacities[alias] = _capacity(table, model.batch_capacity)
+        if faults:
+            table.faults[alias] = tuple(faults)
+        else:
+            table.faults.pop(alias, None)
+    table.stale.clear()
+
+
+def _of_deployment(table: Table, deployment: DeploymentDefined, faults: list[str]) -> Pool:
+    """SYNC-9: one provider, which has the limits; the pool has none, and no fallback."""
+    provider = _provider(table, deployment, faults)
+    return Pool(
+        alias=deployment.alias,
+        providers=() if provider is None else (attrs.evolve(provider, sanitize_response=deployment.sanitize_response),),
+        grants=_grants(table, deployment.model_id, deployment.alias),
+        rules=_rules(table, deployment.model_id, faults),
+        sanitize_response=deployment.sanitize_response,
+    )
+
+
+def _of_composite(table: Table, composite: CompositeDefined, faults: list[str]) -> Pool:
+    """SYNC-10 and SYNC-11: the limits are the pool's, and each provider has its deployment's."""
+    providers = []
+    for component in table.components.get(composite.model_id, ()):
+        provider = _of_component(table, component, faults)
+        if provider is not None:
+            providers.append(attrs.evolve(provider, sanitize_response=composite.sanitize_response))
+    if not providers:
+        faults.append("no component can serve it: enable or add one")
+    return Pool(
+        alias=composite.alias,
+        providers=tuple(providers),
+        grants=_grants(table, composite.model_id, composite.alias),
+        strategy=_strategy(composite.strategy, faults),
+        limits=Limits(composite.max_concurrent, composite.requests_per_second, composite.burst),
+        fallback=_fallback(composite),
+        rules=_rules(table, composite.model_id, faults),
+        sanitize_response=composite.sanitize_response,
+        open_responses_adapter=_or_on(composite.open_responses_adapter),
+    )
+
+
+def _of_component(table: Table, component: ComponentDefined, faults: list[str]) -> Provider | None:
+    deployment = table.deployments.get(component.deployment_id)
+    if not component.enabled or deployment is None:
+        return None
+    provider = _provider(table, deployment, faults)
+    return None if provider is None else attrs.evolve(provider, weight=max(component.weight, 1))
+
+
+def _provider(table: Table, deployment: DeploymentDefined, faults: list[str]) -> Provider | None:
+    """The provider that a deployment is, wherever it stands: its limits are one by its id (SYNC-17, DEF-20)."""
+    endpoint = table.endpoints.get(deployment.endpoint_id)
+    if endpoint is None:
+        faults.append(f"deployment {deployment.model_id}: its endpoint {deployment.endpoint_id} is not defined")
+        return None
+    try:
+        url = normalise(endpoint.url)
+    except ValueError as error:
+        faults.append(f"deployment {deployment.model_id}: the URL of endpoint {endpoint.endpoint_id}: {error}")
+        return None
+    alias = deployment.alias
+    return Provider(
+        name=alias if alias.isascii() and alias.isprintable() else deployment.model_id,
+        url=url,
+        model=deployment.model_name,
+        credential=endpoint.credential,
+        auth_header=endpoint.auth_header,
+        auth_prefix=endpoint.auth_prefix,
+        limits=Limits(deployment.max_concurrent, deployment.requests_per_second, deployment.burst),
+        deployment=deployment.model_id,
+        trusted=deployment.trusted,
+        open_responses_adapter=_or_on(deployment.open_responses_adapter),
+    )
+
+
+def _grants(table: Table, model_id: ModelId, alias: str) -> Grants:
+    tariffs = (table.tariffs[tariff_id] for tariff_id in table.tariffs_of.get(model_id, ()))
+    return Grants(
+        groups=table.grants.get(model_id, frozenset()),
+        is_free=all(tariff.is_free for tariff in tariffs if tariff.is_current),
+        is_escalation=alias in table.escalation,
+    )
+
+
+def _rules(table: Table, model_id: ModelId, faults: list[str]) -> tuple[Rule, ...]:
+    """SYNC-14. What cannot be understood denies, and what leads nowhere serves nobody (DEF-4)."""
+    return tuple(_rule(table, defined, faults) for defined in table.rules.get(model_id, ()))
+
+
+def _rule(table: Table, defined: TrafficRuleDefined, faults: list[str]) -> Rule:
+    labels = {"purpose": defined.purpose}
+    if defined.action != Action.REDIRECT.value:
+        if defined.action != Action.DENY.value:
+            faults.append(f"rule for purpose {defined.purpose}: the action {defined.action!r} is unknown, so it denies")
+        return Rule(labels, Action.DENY)
+    target_id = defined.target_id or NIL
+    target = table.deployments.get(target_id) or table.composites.get(target_id)
+    if target is None:
+        faults.append(f"rule for purpose {defined.purpose}: its target {defined.target_id} is not defined")
+        return Rule(labels, Action.DENY)
+    return Rule(labels, Action.REDIRECT, target.alias, defined.opens_target)
+
+
+def _fallback(composite: CompositeDefined) -> Fallback:
+    """FB-14."""
+    if composite.fallback_enabled is False:
+        return Fallback()
+    attempts = composite.fallback_max_attempts
+    return Fallback(
+        enabled=True,
+        on_status=_ON_STATUS if composite.fallback_on_status is None else composite.fallback_on_status,
+        on_rate_limit=_or_on(composite.fallback_on_rate_limit),
+        with_replacement=composite.fallback_with_replacement or False,
+        max_attempts=attempts if attempts is not None and attempts >= 1 else None,
+    )
+
+
+def _strategy(word: str | None, faults: list[str]) -> Strategy:
+    """NULL and what is unknown are weighted (SYNC-10)."""
+    if word is None:
+        return Strategy.WEIGHTED_RANDOM
+    try:
+        return Strategy(word)
+    except ValueError:
+        faults.append(f"the strategy {word!r} is unknown, so providers share by weight")
+        return Strategy.WEIGHTED_RANDOM
+
+
+def _capacity(table: Table, stated: int | None) -> int:
+    """CAP-1."""
+    return stated if stated is not None and stated > 0 else table.batch_capacity
+
+
+def _or_on(stated: bool | None) -> bool:
+    return True if stated is None else stated

@@ -1,0 +1,26 @@
+"""The events about who may change the configuration."""
+
+from engine.catalogue import Token
+from engine.events import SourceClaimed, SourceReleased, TokenDefined, TokenRemoved
+from projections.table import Table
+
+
+def token_defined(table: Table, event: TokenDefined) -> None:
+    token_removed(table, TokenRemoved(event.token_id))
+    digest = bytes.fromhex(event.digest)
+    table.tokens[digest] = Token(event.token_id, event.scope, event.name, event.expires_at)
+    table.token_ids[event.token_id] = digest
+
+
+def token_removed(table: Table, event: TokenRemoved) -> None:
+    digest = table.token_ids.pop(event.token_id, None)
+    if digest is not None:
+        table.tokens.pop(digest, None)
+
+
+def source_released(table: Table, event: SourceReleased) -> None:
+    table.released |= {event.source}
+
+
+def source_claimed(table: Table, event: SourceClaimed) -> None:
+    table.released -= {event.source}
