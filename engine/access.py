@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from engine.catalogue import Token
 from engine.errors import Reason, Refused
 from engine.events import NIL
 from engine.names import Alias, Digest
@@ -54,6 +55,16 @@ def identify(snapshot: RoutingSnapshot, presented: Digest | None, at: int, addre
     else:
         is_good = key.previous_until is not None and key.previous_until > at
     return key if is_good and (not key.cidrs or _is_within(address, key.cidrs)) else None
+
+
+def token_of(snapshot: RoutingSnapshot, presented: Digest | None, at: int) -> Token | None:
+    """The admin token with this digest, if it is good now; `at` is in Unix seconds."""
+    token = None if presented is None else snapshot.tokens.get(presented)
+    if presented is None or token is None or (token.expires_at is not None and token.expires_at <= at):
+        return None
+    # As in `identify`: an index that is wrong lets nobody in.
+    known = snapshot.catalogue.token_ids.get(token.token_id)
+    return token if known is not None and hmac.compare_digest(known, presented) else None
 
 
 def is_open(snapshot: RoutingSnapshot, pool: Pool) -> bool:

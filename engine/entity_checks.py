@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from engine.checks import MOST_SECONDS
 from engine.errors import Problem
 from engine.events import (
     NIL,
@@ -40,13 +41,17 @@ ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@:+-]{0,127}")
 """What an id is made of, so that it can stand in an address."""
 SCOPES: Final = ("read", "operate", "admin")
 """Of admin tokens; each includes those before it."""
+_IDS = (
+    *("endpoint_id", "model_id", "composite_id", "deployment_id"),
+    *("user_id", "group_id", "tariff_id", "token_id"),
+)
 _LONGEST = 256
 _MOST_CREDITS = Decimal(10) ** 15
 
 
 def problems_of_entity(snapshot: RoutingSnapshot, event: EntityEvent, *, may_be_faulty: bool = False) -> Problems:
     """Everything wrong with a wished-for fact. `may_be_faulty`: a URL may be one that cannot be used (SYNC-13)."""
-    for name in ("endpoint_id", "model_id", "composite_id", "deployment_id", "user_id", "group_id", "tariff_id"):
+    for name in _IDS:
         value = getattr(event, name, None)
         if value is not None and ID.fullmatch(value) is None:
             yield Problem((name,), f"{value!r} is no id", "1 to 128 letters, digits and . _ ~ @ : + -")
@@ -189,11 +194,17 @@ def _tariff(snapshot: RoutingSnapshot, event: TariffDefined) -> Problems:
         )
 
 
-def _token(_: RoutingSnapshot, event: TokenDefined) -> Problems:
+def _token(snapshot: RoutingSnapshot, event: TokenDefined) -> Problems:
     if event.scope not in SCOPES:
         yield Problem(("scope",), f"{event.scope!r} is unknown", " or ".join(SCOPES))
     if re.fullmatch("[0-9a-f]{64}", event.digest) is None:
         yield Problem(("digest",), "not a SHA-256 digest", "64 hexadecimal digits")
+        return
+    holder = snapshot.tokens.get(bytes.fromhex(event.digest))
+    if holder is not None and holder.token_id != event.token_id:
+        yield Problem(("secret",), f"the same secret as token {holder.token_id!r}", "a secret of its own")
+    if event.expires_at is not None and not 0 <= event.expires_at <= MOST_SECONDS:
+        yield Problem(("expires_at",), f"{event.expires_at} is no time", "seconds since 1970")
     yield from _text("name", event.name)
 
 

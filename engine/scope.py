@@ -69,9 +69,7 @@ def scope_of(  # noqa: PLR0911 - one for each command
             listing = {alias: pool for alias, pool in snapshot.pools.items() if pool.keys and key_id in pool.keys}
             there = Manifest(listing, _only(snapshot.keys, key_id), settings)
             # An empty list stays a list: nobody passes. None would open the pool (DEF-3).
-            left = {
-                alias: attrs.evolve(pool, keys=(pool.keys or frozenset()) - {key_id}) for alias, pool in listing.items()
-            }
+            left = {alias: _without_key(pool, key_id) for alias, pool in listing.items()}
             return Scope(snapshot, there, Manifest(left, {}, settings))
         case ChangeSettings():
             return Scope(snapshot, Manifest({}, {}, settings), Manifest({}, {}, command.settings))
@@ -129,6 +127,10 @@ def _redirected_to(snapshot: RoutingSnapshot, alias: Alias) -> Iterator[Problem]
             if other != alias and rule.target == alias:
                 where = ("pools", other, "rules", place, "target")
                 yield Problem(where, f"leads to {alias!r}, which would be gone", "a rule with another target, or none")
+
+
+def _without_key(pool: Pool, key_id: KeyId) -> Pool:
+    return attrs.evolve(pool, keys=(pool.keys or frozenset()) - {key_id})
 
 
 def _only(mapping: Mapping[str, V], name: str) -> dict[str, V]:

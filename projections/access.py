@@ -41,10 +41,10 @@ def user_defined(table: Table, event: UserDefined) -> None:
 
 
 def user_removed(table: Table, event: UserRemoved) -> None:
-    old = table.users.pop(event.user_id, None)
+    old = table.users.pop(event.user_id)
     for group_id in old.groups if old is not None else ():
         unlink(table.members, group_id, event.user_id)
-    table.ledgers.pop(event.user_id, None)
+    table.ledgers.pop(event.user_id)
 
 
 def group_defined(table: Table, event: GroupDefined) -> None:
@@ -52,9 +52,9 @@ def group_defined(table: Table, event: GroupDefined) -> None:
 
 
 def group_removed(table: Table, event: GroupRemoved) -> None:
-    if table.groups.pop(event.group_id, None) is None:
+    if table.groups.pop(event.group_id) is None:
         return
-    for user_id in table.members.pop(event.group_id, ()):
+    for user_id in table.members.pop(event.group_id) or ():
         user = table.users[user_id]
         table.users[user_id] = attrs.evolve(user, groups=user.groups - {event.group_id})
     for model_id in table.granted.get(event.group_id, ()):
@@ -91,7 +91,7 @@ def grant_removed(table: Table, event: GrantRemoved) -> None:
     if left:
         table.grants[event.model_id] = left
     else:
-        table.grants.pop(event.model_id, None)
+        table.grants.pop(event.model_id)
     unlink(table.granted, event.group_id, event.model_id)
     table.stale.add(event.model_id)
 
@@ -144,7 +144,7 @@ def tariff_ended(table: Table, event: TariffEnded) -> None:
 
 
 def tariff_removed(table: Table, event: TariffRemoved) -> None:
-    old = table.tariffs.pop(event.tariff_id, None)
+    old = table.tariffs.pop(event.tariff_id)
     if old is not None:
         _unprice(table, old.defined.model_id, event.tariff_id)
 
@@ -170,7 +170,7 @@ def _unprice(table: Table, model_id: ModelId, tariff_id: TariffId) -> None:
     if left:
         table.tariffs_of[model_id] = left
     else:
-        table.tariffs_of.pop(model_id, None)
+        table.tariffs_of.pop(model_id)
     table.stale.add(model_id)
 
 

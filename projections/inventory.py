@@ -27,7 +27,7 @@ def endpoint_defined(table: Table, event: EndpointDefined) -> None:
 
 
 def endpoint_removed(table: Table, event: EndpointRemoved) -> None:
-    table.endpoints.pop(event.endpoint_id, None)
+    table.endpoints.pop(event.endpoint_id)
     _stale_at(table, event.endpoint_id)
 
 
@@ -44,7 +44,7 @@ def deployment_defined(table: Table, event: DeploymentDefined) -> None:
 
 
 def deployment_removed(table: Table, event: DeploymentRemoved) -> None:
-    old = table.deployments.pop(event.model_id, None)
+    old = table.deployments.pop(event.model_id)
     if old is None:
         return
     unlink(table.deployments_at, old.endpoint_id, event.model_id)
@@ -64,10 +64,10 @@ def composite_defined(table: Table, event: CompositeDefined) -> None:
 
 
 def composite_removed(table: Table, event: CompositeRemoved) -> None:
-    old = table.composites.pop(event.model_id, None)
+    old = table.composites.pop(event.model_id)
     if old is None:
         return
-    for component in table.components.pop(event.model_id, ()):
+    for component in table.components.pop(event.model_id) or ():
         unlink(table.composites_of, component.deployment_id, event.model_id)
     _forget(table, old)
 
@@ -89,7 +89,7 @@ def component_removed(table: Table, event: ComponentRemoved) -> None:
     if kept:
         table.components[event.composite_id] = kept
     else:
-        table.components.pop(event.composite_id, None)
+        table.components.pop(event.composite_id)
     unlink(table.composites_of, event.deployment_id, event.composite_id)
     table.stale.add(event.composite_id)
 
@@ -111,7 +111,7 @@ def traffic_rule_removed(table: Table, event: TrafficRuleRemoved) -> None:
     if kept:
         table.rules[event.model_id] = kept
     else:
-        table.rules.pop(event.model_id, None)
+        table.rules.pop(event.model_id)
     left = {rule.target_id for rule in kept}
     for rule in rules:
         if rule.target_id is not None and rule.target_id not in left:
@@ -120,7 +120,7 @@ def traffic_rule_removed(table: Table, event: TrafficRuleRemoved) -> None:
 
 def batch_default_changed(table: Table, event: BatchDefaultChanged) -> None:
     table.batch_capacity = event.batch_capacity
-    table.stale.update(table.all_models())
+    table.stale.update((*table.deployments, *table.composites))
 
 
 def _components(table: Table, composite_id: ModelId) -> tuple[ComponentDefined, ...]:
@@ -146,12 +146,12 @@ def _forget(table: Table, model: DeploymentDefined | CompositeDefined) -> None:
     if table.models.get(model.alias) == model_id:
         del table.models[model.alias]
         table.drop(model.alias)
-    for rule in table.rules.pop(model_id, ()):
+    for rule in table.rules.pop(model_id) or ():
         if rule.target_id is not None:
             unlink(table.redirects_to, rule.target_id, model_id)
-    for group_id in table.grants.pop(model_id, ()):
+    for group_id in table.grants.pop(model_id) or ():
         unlink(table.granted, group_id, model_id)
-    for tariff_id in table.tariffs_of.pop(model_id, ()):
+    for tariff_id in table.tariffs_of.pop(model_id) or ():
         del table.tariffs[tariff_id]
     table.stale.update(table.redirects_to.get(model_id, ()))
 

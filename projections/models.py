@@ -34,7 +34,7 @@ def project(table: Table) -> None:
         if faults:
             table.faults[alias] = tuple(faults)
         else:
-            table.faults.pop(alias, None)
+            table.faults.pop(alias)
     table.stale.clear()
 
 

@@ -13,9 +13,9 @@ def token_defined(table: Table, event: TokenDefined) -> None:
 
 
 def token_removed(table: Table, event: TokenRemoved) -> None:
-    digest = table.token_ids.pop(event.token_id, None)
+    digest = table.token_ids.pop(event.token_id)
     if digest is not None:
-        table.tokens.pop(digest, None)
+        table.tokens.pop(digest)
 
 
 def source_released(table: Table, event: SourceReleased) -> None:

@@ -126,7 +126,7 @@ def _restore_model(table: Table, alias: Alias) -> None:
 
 
 def _set_key(table: Table, key_id: KeyId, key: Key | None) -> None:
-    old = table.keys.pop(key_id, None)
+    old = table.keys.pop(key_id)
     if old is not None:
         table.global_keys -= old.opens_all_pools
         for digest in (old.digest, old.previous):

@@ -6,7 +6,7 @@ however many events touched them; everything that did not change is shared with 
 """
 
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import attrs
 import immutables
@@ -15,13 +15,11 @@ from engine.catalogue import Catalogue, Stream
 from engine.events import Recorded, stream_of
 from engine.names import Alias, ModelId, Position
 from engine.snapshot import RoutingSnapshot, Settings
+from projections.sheet import Sheet
 
 K = TypeVar("K")
-V = TypeVar("V")
 M = TypeVar("M")
-Links = immutables.MapMutation[K, Mapping[M, None]]
-
-_NOTHING: immutables.Map[object, None] = immutables.Map()
+Links: TypeAlias = Sheet[K, Mapping[M, None]]
 
 
 class Table:
@@ -33,31 +31,31 @@ class Table:
         self.settings: Settings = snapshot.settings
         self.global_keys = snapshot.global_keys
         self.released = snapshot.released
-        self.pools = _open(snapshot.pools)
-        self.keys = _open(snapshot.keys)
-        self.callers = _open(snapshot.callers)
-        self.users = _open(snapshot.users)
-        self.capacities = _open(snapshot.capacities)
-        self.faults = _open(snapshot.faults)
-        self.tokens = _open(snapshot.tokens)
-        self.streams = _open(snapshot.streams)
-        self.endpoints = _open(catalogue.endpoints)
-        self.deployments = _open(catalogue.deployments)
-        self.composites = _open(catalogue.composites)
-        self.components = _open(catalogue.components)
-        self.rules = _open(catalogue.rules)
-        self.models = _open(catalogue.models)
-        self.deployments_at = _open(catalogue.deployments_at)
-        self.composites_of = _open(catalogue.composites_of)
-        self.redirects_to = _open(catalogue.redirects_to)
-        self.groups = _open(catalogue.groups)
-        self.members = _open(catalogue.members)
-        self.grants = _open(catalogue.grants)
-        self.granted = _open(catalogue.granted)
-        self.tariffs = _open(catalogue.tariffs)
-        self.tariffs_of = _open(catalogue.tariffs_of)
-        self.ledgers = _open(catalogue.ledgers)
-        self.token_ids = _open(catalogue.token_ids)
+        self.pools = Sheet(snapshot.pools)
+        self.keys = Sheet(snapshot.keys)
+        self.callers = Sheet(snapshot.callers)
+        self.users = Sheet(snapshot.users)
+        self.capacities = Sheet(snapshot.capacities)
+        self.faults = Sheet(snapshot.faults)
+        self.tokens = Sheet(snapshot.tokens)
+        self.streams = Sheet(snapshot.streams)
+        self.endpoints = Sheet(catalogue.endpoints)
+        self.deployments = Sheet(catalogue.deployments)
+        self.composites = Sheet(catalogue.composites)
+        self.components = Sheet(catalogue.components)
+        self.rules = Sheet(catalogue.rules)
+        self.models = Sheet(catalogue.models)
+        self.deployments_at = Sheet(catalogue.deployments_at)
+        self.composites_of = Sheet(catalogue.composites_of)
+        self.redirects_to = Sheet(catalogue.redirects_to)
+        self.groups = Sheet(catalogue.groups)
+        self.members = Sheet(catalogue.members)
+        self.grants = Sheet(catalogue.grants)
+        self.granted = Sheet(catalogue.granted)
+        self.tariffs = Sheet(catalogue.tariffs)
+        self.tariffs_of = Sheet(catalogue.tariffs_of)
+        self.ledgers = Sheet(catalogue.ledgers)
+        self.token_ids = Sheet(catalogue.token_ids)
         self.escalation = catalogue.escalation
         self.batch_capacity = catalogue.batch_capacity
         self.touched: set[Alias] = set()
@@ -73,18 +71,12 @@ class Table:
         version = 1 if known is None else known.version + 1
         self.streams[stream] = Stream(version, recorded.position, recorded.actor)
 
-    def all_models(self) -> list[ModelId]:
-        # What is open for changes cannot be gone through.
-        deployments, composites = self.deployments.finish(), self.composites.finish()
-        self.deployments, self.composites = deployments.mutate(), composites.mutate()
-        return [*deployments, *composites]
-
     def drop(self, alias: Alias) -> None:
         """No pool goes by this name any more."""
         self.touched.add(alias)
-        self.pools.pop(alias, None)
-        self.capacities.pop(alias, None)
-        self.faults.pop(alias, None)
+        self.pools.pop(alias)
+        self.capacities.pop(alias)
+        self.faults.pop(alias)
 
     def closed(self) -> RoutingSnapshot:
         """The snapshot of all that was folded in. The table is spent."""
@@ -145,12 +137,12 @@ def empty() -> RoutingSnapshot:
     )
 
 
-def link(links: "Links[K, M]", one: K, other: M) -> None:
+def link(links: Links[K, M], one: K, other: M) -> None:
     """Note that `other` hangs on `one`. A map of maps, since thousands may."""
     links[one] = _inner(links, one).set(other, None)
 
 
-def unlink(links: "Links[K, M]", one: K, other: M) -> None:
+def unlink(links: Links[K, M], one: K, other: M) -> None:
     inner = _inner(links, one)
     if other not in inner:
         return
@@ -161,9 +153,6 @@ def unlink(links: "Links[K, M]", one: K, other: M) -> None:
         del links[one]
 
 
-def _inner(links: "Links[K, M]", one: K) -> immutables.Map[M, None]:
-    return cast("immutables.Map[M, None]", links.get(one, cast("Mapping[M, None]", _NOTHING)))
-
-
-def _open(mapping: Mapping[K, V]) -> immutables.MapMutation[K, V]:
-    return cast("immutables.Map[K, V]", mapping).mutate()
+def _inner(links: Links[K, M], one: K) -> immutables.Map[M, None]:
+    there = links.get(one)
+    return immutables.Map() if there is None else cast("immutables.Map[M, None]", there)

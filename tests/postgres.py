@@ -135,6 +135,10 @@ class OwnServer(Server):
             self._process.wait(_READY_S)
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def _make_cluster(self) -> None:
         secret = self._base / "password"
         secret.write_text(PASSWORD)

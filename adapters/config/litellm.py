@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import yaml
 
 from adapters.config import litellm_reasons as reasons
 from adapters.config.findings import ConfigError, Finding, json_path
@@ -43,10 +42,7 @@ def convert(path: Path, environ: Mapping[str, str] | None = None) -> Converted:
     if path.suffix.lower() not in _ENDINGS:
         raise ConfigError((f"{path}: a LiteLLM configuration is YAML; valid: a name that ends in .yaml or .yml",))
     document = parse(path, content)
-    try:
-        places = YamlLines.of(content.decode("utf-8-sig"))
-    except yaml.YAMLError:  # it has been read before
-        places = YamlLines(None)
+    places = YamlLines.of(content.decode("utf-8-sig"))
     if not isinstance(document, dict) or not isinstance(document.get("model_list"), list):
         valid = "an object with a list of models, as LiteLLM's proxy reads it"
         raise ConfigError((f"{path}:1: $: there is no `model_list`; valid: {valid}",))

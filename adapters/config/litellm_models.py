@@ -18,6 +18,8 @@ from adapters.config.litellm_source import MOST, Source
 
 _LAST: Final = 1_000_000
 """The highest `order`, so that levels of fallbacks have room after it."""
+_SLOWEST: Final = 1e-9
+"""Requests a second; what is less might be 0 in the end."""
 _LONGEST_ALIAS: Final = 256
 _LONGEST_LABEL: Final = 200
 _LABEL: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
@@ -81,7 +83,7 @@ class ModelReader:
             parallel = self.default_parallel
         rate = limits["rpm"]
         if rate is not None:
-            provider["rate_limit"] = {"requests_per_second": rate / 60, "burst_size": max(1, int(rate))}
+            provider["rate_limit"] = {"requests_per_second": max(rate / 60, _SLOWEST), "burst_size": max(1, int(rate))}
         if parallel is not None:
             provider["concurrency_limit"] = {"max_concurrent_requests": int(parallel)}
         timeouts = {"first_byte_secs": params.number("timeout"), "idle_secs": _idle(params)}
@@ -111,7 +113,7 @@ class ModelReader:
             info.drop(f"valid: up to {_LONGEST_LABEL} printable ASCII characters", "id")
             given = None
         if given is None:
-            text = f"{quote(group, safe=' /:@+,')[:_LONGEST_LABEL]}#{number}"
+            text = f"{quote(group, safe='/:@+,')[:_LONGEST_LABEL]}#{number}"
         label, occurrence = text, 1
         while label in self._labels:
             occurrence += 1
@@ -154,8 +156,12 @@ def _address(params: Source) -> dict[str, Any] | None:
     stated = params.node.get("api_key") or params.node.get("litellm_credential_name")
     key = params.secret("api_key")
     if not stated and located.variable is not None:
-        key = f"env:{located.variable}"
-        params.tell(f"no `api_key` is stated; as LiteLLM does, the gateway takes it from {located.variable}")
+        told = f"no `api_key` is stated; LiteLLM takes it from {located.variable}"
+        if located.is_variables:
+            key = f"env:{located.variable}"
+            params.tell(f"{told}, and so does the gateway")
+        else:
+            params.tell(f"{told}, and the gateway sends none to another address")
     if key is not None:
         provider["onwards_key"] = key
         if located.header is not None:

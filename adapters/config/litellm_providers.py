@@ -78,6 +78,8 @@ class Located:
     model: str
     variable: str | None = None
     "The environment variable LiteLLM takes the credential from when none is stated."
+    is_variables: bool = True
+    "Whether the address is that of the provider whose credential the variable holds."
     header: str | None = None
     "Which carries the bare credential; None: `Authorization` with `Bearer `."
     notes: tuple[str, ...] = ()
@@ -95,7 +97,7 @@ def locate(model: str, provider: str | None, base: str | None) -> Located:
         return _azure(model, base)
     if provider in {"anthropic", "anthropic_text"}:
         url = _without_v1(_checked(base or _ANTHROPIC))
-        return Located(url, model, None if base else "ANTHROPIC_API_KEY", "x-api-key", (*notes, _TRANSLATED))
+        return Located(url, model, "ANTHROPIC_API_KEY", url == _ANTHROPIC, "x-api-key", (*notes, _TRANSLATED))
     if provider in {"ollama", "ollama_chat"}:
         url, _ = _openai(base or _OLLAMA)
         return Located(url, model, notes=(*notes, "Ollama is asked in OpenAI's form, under /v1"))
@@ -107,12 +109,13 @@ def locate(model: str, provider: str | None, base: str | None) -> Located:
         if provider not in _HOSTED and provider not in _SELF_HOSTED:
             notes = (*notes, "the importer does not know this provider; it is asked in OpenAI's form at its `api_base`")
         url, more = _openai(base)
-        return Located(url, model, notes=(*notes, *more))
+        known, variable = _HOSTED.get(provider, (None, None))
+        is_variables = known is not None and url == _openai(known)[0]
+        return Located(url, model, variable, is_variables, notes=(*notes, *more))
     if provider not in _HOSTED:
         raise Unlocatable("there is no `api_base`, and the importer knows no address for this provider")
-    known, variable = _HOSTED[provider]
-    url, _ = _openai(known)
-    return Located(url, model, variable, notes=notes)
+    address, variable = _HOSTED[provider]
+    return Located(_openai(address)[0], model, variable, notes=notes)
 
 
 def _named(model: str, *, has_base: bool) -> tuple[str, str, tuple[str, ...]]:
@@ -135,7 +138,9 @@ def _azure(model: str, base: str | None) -> Located:
     parts = urlsplit(_checked(base))
     path = parts.path.partition("/openai")[0]
     note = "Azure is asked at /openai/v1 with the deployment as the model, where LiteLLM names both in path and query"
-    return Located(f"{parts.scheme}://{parts.netloc}{path}/openai", model, header="api-key", notes=(note,))
+    url = f"{parts.scheme}://{parts.netloc}{path}/openai"
+    is_azures = (parts.hostname or "").endswith(".azure.com")
+    return Located(url, model, "AZURE_API_KEY", is_azures, header="api-key", notes=(note,))
 
 
 def _openai(base: str) -> tuple[str, tuple[str, ...]]:

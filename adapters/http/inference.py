@@ -83,6 +83,7 @@ class Inference:
             alias_overridden=b"model-override" in incoming.fields,
             caller=caller_of(incoming, path),
             request_id=request_id,
+            address=incoming.address,
         )
         answer = await self._forward(request)
         try:
@@ -118,8 +119,8 @@ class Inference:
         """The models this caller may see, or one of them (MODELS-1 to MODELS-4), in the client's dialect."""
         snapshot = self._router.snapshot
         anthropic = is_anthropic(incoming)
-        aliases = visible_aliases(snapshot, caller_of(incoming, path))
         created = self._unix_s()
+        aliases = visible_aliases(snapshot, caller_of(incoming, path), created, incoming.address)
         entry = _anthropic_model if anthropic else _openai_model
         own = [(b"x-pointsman-position", b"%d" % snapshot.position), *identity(request_id, anthropic=anthropic)]
         if wanted is not None:

@@ -36,6 +36,13 @@ _TABLE: Final = {
         "authentication_error",
     ),
     Reason.FORBIDDEN: _Row(403, _INVALID, "forbidden", "Forbidden", "permission_error"),
+    Reason.PAYMENT_REQUIRED: _Row(
+        402,
+        "insufficient_quota",
+        "insufficient_credits",
+        "Account balance too low. Please add credits to continue.",
+        "billing_error",
+    ),
     Reason.MODEL_NOT_FOUND: _Row(404, _INVALID, "model_not_found", "The model does not exist.", "not_found_error"),
     Reason.NOT_FOUND: _Row(404, _INVALID, "not_found", "There is nothing at this address.", "not_found_error"),
     Reason.METHOD_NOT_ALLOWED: _Row(

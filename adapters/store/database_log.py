@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.store import statements
 from adapters.store.admission import Batch, admit, check_page, prepare, recorded
-from adapters.store.chain import HASH, Head, Row, arrive, digest, follow, meet
+from adapters.store.chain import HASH, Head, Row, arrive, checked, digest, end_of, follow, meet
 from adapters.store.doorbell import Doorbell
 from adapters.store.ports import Progress
 from adapters.store.transactions import ConstraintBroken, Database, DatabaseDamaged, Work
@@ -134,12 +134,13 @@ async def _page(connection: AsyncConnection, after: Position, limit: int, seen: 
     start = seen if seen.position == after else Head(after)
     if rows and start is not seen:
         start = Head(after, await _stored_hash(connection, after))
-    reached = follow(start, rows)
+    found = [recorded(row) for row in checked(start, rows)]
+    reached = end_of(start, rows)
     if head is not None:
         if rows:
             arrive(reached, head)
         meet(reached, head, seen)
-    return _Page([recorded(row) for row in rows], reached, head)
+    return _Page(found, reached, head)
 
 
 async def _stored_hash(connection: AsyncConnection, position: Position) -> bytes:

@@ -7,7 +7,7 @@ after every (re)connect (SYNC-22 to SYNC-24, DEF-5, DEF-6). No error's text deci
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -18,7 +18,7 @@ from adapters.store.sync import SyncState
 CONNECT_S: Final = 3.0
 CHECK_EVERY_S: Final = 5.0
 """A TCP connection whose other end is gone without a word looks like one on which nothing happens."""
-_ANSWER_S: Final = 2.0
+ANSWER_S: Final = 2.0
 _PAUSE_S: Final = (0.05, 2.0)
 """The first and the longest pause between attempts."""
 
@@ -48,12 +48,16 @@ class Listener:
         audience: Audience,
         *,
         check_every_s: float = CHECK_EVERY_S,
+        answer_s: float = ANSWER_S,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connect = connect
         "Gives an awaitable of an `asyncpg.Connection`, bounded in time."
         self._channel = channel
         self._audience = audience
         self._check_every_s = check_every_s
+        self._answer_s = answer_s
+        self._sleep = sleep
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -81,7 +85,7 @@ class Listener:
                 reason = f"{type(error).__name__}: {error}".removesuffix(": ")
             self._audience.changed(SyncState.DISCONNECTED, reason)
             self._audience.changed(SyncState.RECONNECTING, None)
-            await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+            await self._sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
             pause = min(pause * 2, longest)
 
     async def _listen(self, connection: Any) -> str:
@@ -95,4 +99,4 @@ class Listener:
             with suppress(TimeoutError):
                 await asyncio.wait_for(lost.wait(), self._check_every_s)
                 return "the server ended the connection"
-            await connection.execute("SELECT 1", timeout=_ANSWER_S)
+            await connection.execute("SELECT 1", timeout=self._answer_s)

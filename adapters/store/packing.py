@@ -36,6 +36,7 @@ class Form:
 
 def form_of(hint: Any) -> Form:
     """The form of an annotation that `typing.get_type_hints` has resolved. Raises TypeError."""
+    hint = types.NoneType if hint is None else hint
     origin, arguments = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and origin is None:
         if hint in _PLAIN or issubclass(hint, Enum):

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.store import statements
 from adapters.store.admission import Batch
 from adapters.store.database_log import APART_S, DatabaseLog
-from adapters.store.listener import CHECK_EVERY_S, Listener
+from adapters.store.listener import ANSWER_S, CHECK_EVERY_S, Listener
 from adapters.store.postgres_database import PostgresDatabase
 from adapters.store.sync import Sync, SyncState
 from adapters.store.transactions import Database, Work
@@ -95,11 +95,16 @@ class _Relay:
 
 @asynccontextmanager
 async def listening(
-    database: PostgresDatabase, log: PostgresEventLog, *, check_every_s: float = CHECK_EVERY_S
+    database: PostgresDatabase,
+    log: PostgresEventLog,
+    *,
+    check_every_s: float = CHECK_EVERY_S,
+    answer_s: float = ANSWER_S,
 ) -> AsyncIterator[Sync]:
     """Have the log told of others' appends until the block ends; the state of that."""
     sync = Sync(SyncState.CONNECTING)
-    listener = Listener(database.connect, CHANNEL, _Relay(log, sync), check_every_s=check_every_s)
+    relay = _Relay(log, sync)
+    listener = Listener(database.connect, CHANNEL, relay, check_every_s=check_every_s, answer_s=answer_s)
     await database.side.call(listener.start)
     try:
         yield sync

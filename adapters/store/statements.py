@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, Select, func, insert, select, update
+from sqlalchemy import Column, Connection, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.codec import Encoded
@@ -121,7 +121,13 @@ async def _versions(connection: AsyncConnection, streams: Sequence[str]) -> dict
 
 
 async def _rows(connection: AsyncConnection, chosen: Select[*tuple[Any, ...]]) -> list[Row]:
-    return [tuple(row) for row in await connection.execute(chosen)]
+    """As the driver gives them: what SQLAlchemy would make of each costs as much as fetching it."""
+
+    def fetch(sync: Connection) -> list[Row]:
+        with sync.execute(chosen) as result:
+            return list(result.cursor.fetchall())
+
+    return await connection.run_sync(fetch)
 
 
 def _pieces(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:

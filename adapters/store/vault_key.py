@@ -1,7 +1,7 @@
-"""The key that seals the vault: from the environment, else from a file beside the database.
+"""The key that seals the vault: from the environment, else from a file.
 
 Law: a key is made only where nothing is sealed yet. An existing key file is complete (it appears under its name
-in one step, on disk) and readable by its owner alone, or the start is refused.
+in one step, on disk) and readable by its owner alone, or the start is refused. No key is in an error or a repr.
 """
 
 import base64
@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,13 @@ import attrs
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from adapters.store.key_files import draft_of, make
 from engine.errors import StartFailed
 
 VARIABLE: Final = "POINTSMAN_VAULT_KEY"
+NEW_VARIABLE: Final = "POINTSMAN_VAULT_KEY_NEW"
+"""What replaces the key in VARIABLE; while both are set, a process opens the vault before and after."""
+
 _SIZE: Final = 32
 
 
@@ -35,33 +40,53 @@ class VaultKey:
             self.material
         )
 
+    @property
+    def key_id(self) -> str:
+        """8 hexadecimal digits by which people and databases tell keys apart."""
+        return sha256(self.derive(b"identity")).hexdigest()[:8]
 
-def random_key() -> VaultKey:
-    return VaultKey(os.urandom(_SIZE), "this process")
+    def text(self) -> bytes:
+        """As a key file holds it. A secret."""
+        return base64.b64encode(self.material) + b"\n"
 
 
-def key_for(database: Path, environ: Mapping[str, str], *, in_use: bool) -> VaultKey:
-    """The vault key of a database file; `in_use`: there are sealed entries. Raises StartFailed. Blocks on files."""
+def random_key(source: str = "this process") -> VaultKey:
+    return VaultKey(os.urandom(_SIZE), source)
+
+
+def key_file_beside(database: Path) -> Path:
+    """Where a SQLite database has its key."""
+    return database.with_name(database.name + ".key")
+
+
+def key_for(key_file: Path, environ: Mapping[str, str], *, in_use: bool) -> VaultKey:
+    """The vault's key; `in_use`: there are sealed entries, or may be. Raises StartFailed. Blocks on files."""
     text = environ.get(VARIABLE)
     if text:
         return _parse(text, f"the environment variable {VARIABLE}")
-    path = database.with_name(database.name + ".key")
     if not in_use:
         with suppress(FileExistsError):
-            _make(path)
-    return _read(path)
+            make(key_file, random_key().text())
+    return read_key(key_file)
 
 
-def _read(path: Path) -> VaultKey:
+def coming_key(key_file: Path, environ: Mapping[str, str]) -> VaultKey | None:
+    """The key that a rotation is bringing in, or was when it was broken off. Raises StartFailed. Blocks on files."""
+    if environ.get(VARIABLE):
+        text = environ.get(NEW_VARIABLE)
+        return _parse(text, f"the environment variable {NEW_VARIABLE}") if text else None
+    draft = draft_of(key_file)
+    return read_key(draft) if draft.exists() else None
+
+
+def read_key(path: Path, *, wanted: str = "The database holds sealed credentials, but their") -> VaultKey:
+    """The key in a file. Raises StartFailed."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(1024)
     except FileNotFoundError as error:
-        raise StartFailed(
-            f"The database holds sealed credentials, but their key file {path} is missing; "
-            f"put it back, or set {VARIABLE} to the key."
-        ) from error
+        raise StartFailed(f"{wanted} key file {path} is missing; put it back, or set {VARIABLE} to the key.") from error
     except OSError as error:
         raise StartFailed(f"The vault's key file {path} cannot be read: {error.strerror}.") from error
     if mode & 0o077:
@@ -70,6 +95,19 @@ def _read(path: Path) -> VaultKey:
             f"run `chmod 600 {path}`."
         )
     return _parse(text.decode("ascii", "replace"), f"the key file {path}")
+
+
+def new_key(new_key_file: Path | None, environ: Mapping[str, str]) -> VaultKey | None:
+    """The key that the operator wants the vault to have; None where that is left to us. Raises StartFailed."""
+    text = environ.get(NEW_VARIABLE)
+    if text and new_key_file is not None:
+        raise StartFailed(
+            f"The new vault key is given twice: in {NEW_VARIABLE} and as --new-key-file; give one of them.",
+            wrong_input=True,
+        )
+    if new_key_file is not None:
+        return read_key(new_key_file, wanted="The new vault key's")
+    return _parse(text, f"the environment variable {NEW_VARIABLE}") if text else None
 
 
 def _parse(text: str, source: str) -> VaultKey:
@@ -85,29 +123,3 @@ def _parse(text: str, source: str) -> VaultKey:
             wrong_input=True,
         ) from None
     return VaultKey(material, source)
-
-
-def _make(path: Path) -> None:
-    """A new key file, by a name of its own first so that no crash leaves half a key. Raises FileExistsError."""
-    if path.exists():
-        raise FileExistsError
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(base64.b64encode(os.urandom(_SIZE)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(draft, path)  # unlike a rename, this refuses to replace a key
-        finally:
-            draft.unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise StartFailed(f"The vault's key file {path} cannot be made: {error.strerror}.") from error

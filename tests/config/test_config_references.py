@@ -139,7 +139,9 @@ def test_a_client_secret_in_a_file_is_ascii(read: Any, problems: Any, tmp_path: 
     path = tmp_path / "key"
     path.write_text("schlüssel", encoding="utf-8")
     (line,) = problems(single(keys=[f"file:{path}"]))
-    assert line.startswith(f"$.targets.a.keys[0]: the file {path} has a character that cannot be sent; valid: printable")
+    assert line.startswith(
+        f"$.targets.a.keys[0]: the file {path} has a character that cannot be sent; valid: printable"
+    )
     assert read(single(onwards_key=f"file:{path}")).manifest.pools["a"].providers[0].credential == f"file:{path}"
 
 

@@ -262,8 +262,11 @@ def test_a_model_that_cannot_be_asked_is_left_out(converted: Convert, params: st
     ("params", "key", "said"),
     [
         ("model: openai/m, api_key: os.environ/KEY", "env:KEY", None),
-        ("model: openai/m", "env:OPENAI_API_KEY", "the gateway takes it from OPENAI_API_KEY"),
-        ("model: openai/m, api_base: 'https://h.example/v1'", None, None),
+        ("model: openai/m", "env:OPENAI_API_KEY", "LiteLLM takes it from OPENAI_API_KEY, and so does the gateway"),
+        ("model: groq/m, api_base: 'https://api.groq.com/openai/v1'", "env:GROQ_API_KEY", "and so does the gateway"),
+        ("model: azure/m, api_base: 'https://a.openai.azure.com'", "env:AZURE_API_KEY", "and so does the gateway"),
+        ("model: openai/m, api_base: 'https://h.example/v1'", None, "the gateway sends none to another address"),
+        ("model: hosted_vllm/m, api_base: 'https://h.example/v1'", None, None),
         ("model: openai/m, api_key: s3cr3t", "s3cr3t", "the secret is written out here"),
         ("model: openai/m, api_key: 'env:s3cr3t'", None, "would be a reference"),
         ("model: openai/m, api_key: 'os.environ/s3-cr3t'", None, "is not followed by a variable's name"),

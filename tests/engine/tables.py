@@ -71,7 +71,14 @@ def unchecked(pools: Iterable[Pool] = (), keys: Iterable[Key] = ()) -> RoutingSn
     """A snapshot that `decide` need not let through."""
     wished = manifest(pools, keys)
     callers = {one.digest: one for one in wished.keys.values()}
-    return RoutingSnapshot(1, wished.pools, wished.keys, callers, sum(one.opens_all_pools for one in callers.values()))
+    return attrs.evolve(
+        routing.empty(),
+        position=1,
+        pools=wished.pools,
+        keys=wished.keys,
+        callers=callers,
+        global_keys=sum(one.opens_all_pools for one in callers.values()),
+    )
 
 
 def folded(snapshot: RoutingSnapshot, events: Iterable[Event]) -> RoutingSnapshot:
@@ -85,8 +92,9 @@ def recorded(position: int, event: Event) -> Recorded:
 
 
 def plain(snapshot: RoutingSnapshot) -> Mapping[str, Any]:
-    """All of a snapshot but its position, in comparable form."""
+    """All of a snapshot but where it stands in which log, in comparable form."""
     shallow = attrs.asdict(snapshot, recurse=False)
     return {name: dict(value) if hasattr(value, "items") else value for name, value in shallow.items()} | {
+        "streams": None,
         "position": None
     }

@@ -8,6 +8,7 @@ import pytest
 from engine.access import admit, digest, identify, is_open, not_found, refusal, visible_aliases
 from engine.errors import Reason, Refused
 from engine.snapshot import Key, Pool, RoutingSnapshot
+from projections.routing import empty
 from tests.engine.tables import deny, key, pool, provider, redirect, secret_of, unchecked
 
 A = provider("a")
@@ -17,11 +18,12 @@ UNKNOWN = digest(b"nobody's")
 def outcome(snapshot: RoutingSnapshot, presented: bytes | None, alias: str = "chat") -> str | Reason:
     """The serving pool's alias, or why not."""
     try:
-        return admit(snapshot, alias, presented).pool.alias
+        return admit(snapshot, alias, presented, NOW).pool.alias
     except Refused as refused:
         return refused.reason
 
 
+NOW = 1_800_000_000
 LISTED, GLOBAL, OTHER = key("listed"), key("global", opens_all=True), key("other")
 NONE, FORBIDDEN = Reason.UNAUTHENTICATED, Reason.FORBIDDEN
 
@@ -51,8 +53,8 @@ def test_effective_keys_are_the_union() -> None:
     globals_ = [key(name, opens_all=True) for name in ("g1", "g2", "shared")]
     keys = [key("t1"), key("t2"), *globals_, key("x")]
     own, none = pool("own", A, keys=frozenset({"t1", "t2", "shared"})), pool("none", A)
-    assert {one.key_id for one in keys if opens(one, own)} == {"t1", "t2", "shared", "g1", "g2"}
-    assert {one.key_id for one in keys if opens(one, none)} == {"g1", "g2", "shared"}
+    assert {one.key_id for one in keys if refusal(empty(), one, own) is None} == {"t1", "t2", "shared", "g1", "g2"}
+    assert {one.key_id for one in keys if refusal(empty(), one, none) is None} == {"g1", "g2", "shared"}
     assert not is_open(unchecked([own, none], keys), none)
     assert is_open(unchecked([none], [key("t1")]), none)
 
@@ -61,16 +63,16 @@ def test_a_key_on_an_open_pool_is_still_known() -> None:
     """AUTH-3: its limits and labels apply there; an unknown secret is nobody's."""
     known = key("known", limit=3, tier="free")
     snapshot = unchecked([pool("chat", A)], [known])
-    assert admit(snapshot, "chat", secret_of("known")).key is known
-    assert admit(snapshot, "chat", UNKNOWN).key is None
-    assert admit(snapshot, "chat", None).key is None
+    assert admit(snapshot, "chat", secret_of("known"), NOW).key is known
+    assert admit(snapshot, "chat", UNKNOWN, NOW).key is None
+    assert admit(snapshot, "chat", None, NOW).key is None
 
 
 def test_a_key_is_found_by_digest_and_compared() -> None:
     """AUTH-5: an index that is wrong does not let anyone in."""
     known = key("known")
-    assert identify(unchecked([], [known]), secret_of("known")) is known
-    assert identify(RoutingSnapshot(1, {}, {}, {UNKNOWN: known}, 0), UNKNOWN) is None
+    assert identify(unchecked([], [known]), secret_of("known"), NOW) is known
+    assert identify(attrs.evolve(empty(), callers={UNKNOWN: known}), UNKNOWN, NOW) is None
     assert digest(b"secret-known") == secret_of("known")
     assert repr(secret_of("known")) not in repr(known)
 
@@ -183,13 +185,13 @@ def test_a_caller_sees_what_it_may_open() -> None:
     """MODELS-2, MODELS-3, MODELS-4: sorted; empty pools too; whatever the rules; a wrong key shortens it."""
     pools = [pool("z", keys=frozenset({"listed"})), pool("b", A, keys=frozenset({"other"})), pool("a", rules=(deny(),))]
     without = unchecked(pools, [LISTED, OTHER])
-    assert visible_aliases(without, None) == ["a"]
-    assert visible_aliases(without, UNKNOWN) == ["a"]
-    assert visible_aliases(without, secret_of("listed")) == ["a", "z"]
+    assert visible_aliases(without, None, NOW) == ["a"]
+    assert visible_aliases(without, UNKNOWN, NOW) == ["a"]
+    assert visible_aliases(without, secret_of("listed"), NOW) == ["a", "z"]
     with_global = unchecked(pools, [LISTED, OTHER, GLOBAL])
-    assert visible_aliases(with_global, None) == []
-    assert visible_aliases(with_global, secret_of("listed")) == ["z"]
-    assert visible_aliases(with_global, secret_of("global")) == ["a", "b", "z"]
+    assert visible_aliases(with_global, None, NOW) == []
+    assert visible_aliases(with_global, secret_of("listed"), NOW) == ["z"]
+    assert visible_aliases(with_global, secret_of("global"), NOW) == ["a", "b", "z"]
 
 
 def test_a_long_alias_is_shortened_in_the_answer() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.access import is_open, opens
+from engine.access import is_open, refusal
 from engine.checks import problems_of
 from engine.commands import ApplyManifest, ChangeSettings, Command, DefineKey, DefinePool, RemoveKey, RemovePool
 from engine.decide import decide
@@ -259,7 +259,9 @@ def doors(snapshot: RoutingSnapshot) -> Iterator[tuple[str, str | None]]:
         if is_open(snapshot, one):
             yield alias, None
         else:
-            yield from ((alias, key_id) for key_id, known in snapshot.keys.items() if opens(known, one))
+            yield from (
+                (alias, key_id) for key_id, known in snapshot.keys.items() if refusal(snapshot, known, one) is None
+            )
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

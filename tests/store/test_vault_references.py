@@ -1,5 +1,6 @@
 """Credentials that are kept elsewhere: the vault follows the reference each time it is asked."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,18 +8,14 @@ import pytest
 from adapters.store import UnknownCredential, Vault
 from adapters.store.references import is_reference
 from adapters.store.shelf import MemoryShelf
-from adapters.store.vault import open_vault
+from adapters.store.unlocking import open_vault
 from adapters.store.vault_key import random_key
 
 SECOND_US = 1_000_000
 
 
-async def vault(times: list[int], **environ: str) -> Vault:
-    """One whose clock says the given times, the last one for ever."""
-
-    def clock_us() -> int:
-        return times.pop(0) if len(times) > 1 else times[0]
-
+async def vault(clock_us: Callable[[], int] = int, **environ: str) -> Vault:
+    """An empty one."""
     return await open_vault(random_key(), MemoryShelf(), environ=environ, clock_us=clock_us)
 
 
@@ -26,17 +23,20 @@ async def test_a_file_is_followed_and_its_new_content_used(tmp_path: Path) -> No
     """House rule 7: `file:PATH` is a reference; rotating what is in the file needs no restart and no event."""
     path = tmp_path / "key"
     path.write_text("first\n", encoding="utf-8")
-    opened = await vault([0, SECOND_US - 1, SECOND_US])
+    now = 5 * SECOND_US
+    opened = await vault(lambda: now)
     assert opened.resolve(f"file:{path}") == "first"
     path.write_text("second\n", encoding="utf-8")
+    now += SECOND_US - 1
     assert opened.resolve(f"file:{path}") == "first"
+    now += 1
     assert opened.resolve(f"file:{path}") == "second"
     assert "first" not in repr(opened)
 
 
 async def test_a_reference_that_leads_nowhere_says_what_it_names(tmp_path: Path) -> None:
     """DEF-71: the file or the variable, so that an operator can mend it; never what is in it."""
-    opened = await vault([0])
+    opened = await vault()
     missing = f"file:{tmp_path / 'missing'}"
     with pytest.raises(UnknownCredential) as caught:
         opened.resolve(missing)
@@ -55,7 +55,7 @@ async def test_a_reference_that_leads_nowhere_says_what_it_names(tmp_path: Path)
 
 async def test_no_reference_is_sealed() -> None:
     """What is kept under a reference's name would never be found again."""
-    opened = await vault([0], NAME="value")
+    opened = await vault(NAME="value")
     assert opened.resolve("env:NAME") == "value"
     for reference in ("env:NAME", "file:/run/secrets/x"):
         assert is_reference(reference)

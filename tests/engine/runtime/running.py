@@ -77,7 +77,7 @@ async def running(snapshot: RoutingSnapshot, upstream: Upstream) -> AsyncIterato
         router = Router(nursery, snapshot, clock=trio_clock, seed=itertools.count(7).__next__, journal=journal)
         callers = CallerActor(clock=trio_clock, journal=journal)
         nursery.start_soon(callers.run)
-        yield Running(router, callers, Forward(router, callers, upstream, clock=trio_clock), journal)
+        yield Running(router, callers, Forward(router, callers, upstream, clock=trio_clock, unix_s=int), journal)
         nursery.cancel_scope.cancel()
 
 

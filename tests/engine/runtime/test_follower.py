@@ -42,12 +42,12 @@ def log(memory: MemoryEventLog) -> TroubledLog:
 
 @pytest.fixture
 def follower(log: TroubledLog) -> Follower:
-    return Follower(log, routing.empty(), fold=routing.apply, touches=routing.touches)
+    return Follower(log, routing.empty(), fold=routing.fold)
 
 
 async def append(log: TroubledLog, events: Iterable[Event], expected: int) -> int:
     drafts = [Draft(UUID(int=number), event) for number, event in enumerate(events, expected + 1)]
-    return await log.append(drafts, expected=expected, actor="test")
+    return (await log.append(drafts, expected=expected, actor="test")).position
 
 
 CHAT, MINI = define_pool(pool("chat")), define_pool(pool("mini"))
@@ -89,12 +89,27 @@ async def test_a_gap_is_damage(log: TroubledLog, follower: Follower, missing: in
     assert published.seen == []
 
 
-async def test_damage_ends_the_run(log: TroubledLog, follower: Follower) -> None:
-    """SYNC-29: a log that cannot be trusted is not followed."""
-    await append(log, [CHAT, MINI], 0)
-    log.skipping = {1}
-    with pytest.raises(LogDamaged):
-        await follower.run(Published())
+async def test_damage_holds_the_last_table(
+    log: TroubledLog, follower: Follower, autojump_clock: trio.testing.MockClock
+) -> None:
+    """SYNC-29: a log that cannot be trusted is not followed, which is said, until it can be again."""
+    del autojump_clock
+    await append(log, [CHAT], 0)
+    published = Published()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follower.run, published)
+        await follower.applied(1)
+        log.skipping = {2}
+        await append(log, [MINI, PoolRemoved("mini")], 1)
+        await trio.sleep(5)
+        assert follower.is_stuck
+        assert "gap" in (follower.failing_since or "")
+        assert follower.snapshot.position == 1
+        log.skipping = set()
+        await follower.applied(3)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (follower.is_stuck, follower.failing_since) == (False, None)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_store_that_is_away_leaves_the_table_in_force(

@@ -35,10 +35,12 @@ class Rig:
 async def rig(nursery: trio.Nursery) -> Rig:
     memory = MemoryEventLog(clock_us=itertools.count(1).__next__)
     log = TroubledLog(memory)
-    follower = Follower(log, routing.empty(), fold=routing.apply, touches=routing.touches)
+    follower = Follower(log, routing.empty(), fold=routing.fold)
     numbers = itertools.count(1)
     nursery.start_soon(follower.run, lambda _snapshot, _touched: None)
-    return Rig(memory, log, follower, Writer(log, follower, new_id=lambda: UUID(int=next(numbers))))
+    return Rig(
+        memory, log, follower, Writer(log, follower, new_id=lambda: UUID(int=next(numbers)), change=routing.change)
+    )
 
 
 A = provider("a")
@@ -46,11 +48,11 @@ A = provider("a")
 
 async def test_a_command_is_in_the_log_at_the_position_it_gets(rig: Rig) -> None:
     """House §4: and in the table when that position is applied; the same again appends nothing."""
-    position = await rig.writer.write(DefinePool(pool("chat", A)), actor="me")
+    position = (await rig.writer.write(DefinePool(pool("chat", A)), actor="me")).position
     assert position == 2
     await rig.follower.applied(position)
     assert rig.writer.snapshot.pools["chat"] == pool("chat", A)
-    assert await rig.writer.write(DefinePool(pool("chat", A)), actor="me") == 2
+    assert (await rig.writer.write(DefinePool(pool("chat", A)), actor="me")).position == 2
     assert await rig.events() == ["PoolDefined", "ProviderDefined"]
     assert {one.actor for one in await rig.memory.read(0)} == {"me"}
 
@@ -69,7 +71,7 @@ async def test_a_log_that_moved_on_is_decided_on_again(rig: Rig) -> None:
         await rig.memory.append([Draft(UUID(int=999), define_pool(pool("chat")))], expected=0, actor="other")
 
     rig.log.before_append = [other]
-    assert await rig.writer.write(DefinePool(pool("chat", A)), actor="me") == 2
+    assert (await rig.writer.write(DefinePool(pool("chat", A)), actor="me")).position == 2
     assert await rig.events() == ["PoolDefined", "ProviderDefined"]
     assert [len(ids) for ids in rig.log.tried] == [2, 1]
     assert not set(rig.log.tried[0]) & set(rig.log.tried[1])
@@ -82,14 +84,14 @@ async def test_a_wish_that_another_fulfilled_appends_nothing(rig: Rig) -> None:
         await rig.memory.append([Draft(UUID(int=999), define_pool(pool("chat")))], expected=0, actor="other")
 
     rig.log.before_append = [other]
-    assert await rig.writer.write(DefinePool(pool("chat")), actor="me") == 1
+    assert (await rig.writer.write(DefinePool(pool("chat")), actor="me")).position == 1
     assert await rig.events() == ["PoolDefined"]
 
 
 async def test_a_wish_that_another_made_impossible_is_rejected(rig: Rig) -> None:
     """RULE-10: decided again on the newest table, not on the one first seen."""
     for one in (pool("mini", A), pool("chat", A)):
-        await rig.follower.applied(await rig.writer.write(DefinePool(one), actor="me"))
+        await rig.follower.applied((await rig.writer.write(DefinePool(one), actor="me")).position)
 
     async def other() -> None:
         rule = define_rule("chat", 0, redirect("mini"))
@@ -110,7 +112,7 @@ async def test_a_doubtful_append_is_repeated_with_the_same_ids(
     del autojump_clock
     doubts = [OutcomeUnknown("connection lost")] * 3
     (rig.log.after_append if applied else rig.log.before_append)[:] = doubts
-    assert await rig.writer.write(DefinePool(pool("chat", A)), actor="me") == 2
+    assert (await rig.writer.write(DefinePool(pool("chat", A)), actor="me")).position == 2
     assert len(rig.log.tried) == 4
     assert len(set(rig.log.tried)) == 1
     assert await rig.events() == ["PoolDefined", "ProviderDefined"]
@@ -128,7 +130,7 @@ async def test_a_doubtful_append_that_others_overtook_is_settled(
         raise OutcomeUnknown("connection lost")
 
     rig.log.after_append = [lost]
-    assert await rig.writer.write(DefinePool(pool("chat")), actor="me") == 1
+    assert (await rig.writer.write(DefinePool(pool("chat")), actor="me")).position == 1
     assert await rig.events() == ["PoolDefined", "PoolDefined"]
 
 
@@ -152,7 +154,7 @@ async def test_a_store_that_is_away_is_said_at_once(rig: Rig) -> None:
 
 async def test_racing_writers_all_succeed(rig: Rig) -> None:
     """DELTA-7, DEF-44: twelve at once on two writers: each command holds, and nothing is said twice."""
-    second = Writer(rig.log, rig.follower, new_id=lambda: UUID(int=next(numbers)))
+    second = Writer(rig.log, rig.follower, new_id=lambda: UUID(int=next(numbers)), change=routing.change)
     numbers = itertools.count(10_000)
     commands: list[Command] = [
         *[DefinePool(pool(f"pool-{n}", A)) for n in range(5)],
@@ -163,7 +165,7 @@ async def test_racing_writers_all_succeed(rig: Rig) -> None:
     positions: list[int] = []
 
     async def write(writer: Writer, command: Command) -> None:
-        positions.append(await writer.write(command, actor="me"))
+        positions.append((await writer.write(command, actor="me")).position)
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:

@@ -7,7 +7,7 @@ import trio
 
 from engine.events import Draft, Recorded
 from engine.names import Position
-from engine.ports import EventLog
+from engine.ports import Appended, EventLog, Found, Wake
 
 Trouble = Exception | Callable[[], Awaitable[None]] | None
 """Raise this; or do this first; or nothing."""
@@ -27,20 +27,25 @@ class TroubledLog:
         "The event ids of each append."
         self.reads = 0
 
-    async def append(self, drafts: Sequence[Draft], *, expected: Position, actor: str) -> Position:
+    async def append(
+        self, drafts: Sequence[Draft], *, expected: Position, actor: str, causation: UUID | None = None
+    ) -> Appended:
         self.tried.append(tuple(draft.event_id for draft in drafts))
         await _meet(self.before_append)
-        position = await self._log.append(drafts, expected=expected, actor=actor)
+        appended = await self._log.append(drafts, expected=expected, actor=actor, causation=causation)
         await _meet(self.after_append)
-        return position
+        return appended
+
+    async def find(self, event_id: UUID) -> Found | None:
+        return await self._log.find(event_id)
 
     async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]:
         self.reads += 1
         await _meet(self.on_read)
         return [one for one in await self._log.read(after, limit) if one.position not in self.skipping]
 
-    async def wait(self, after: Position) -> None:
-        await self._log.wait(after)
+    async def wait(self, after: Position) -> Wake:
+        return await self._log.wait(after)
 
 
 async def _meet(troubles: list[Trouble]) -> None:
