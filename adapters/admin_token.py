@@ -1,43 +1,106 @@
-"""The token that opens the control port's live stream.
+"""Admin tokens at this process: the one it was started with, the ones of the log, and the first of all.
 
-Law: compared by digest in constant time; kept in a file only its owner can read, never logged.
+Law: compared by digest, in constant time; a token's secret is in a file only its owner can read, or with whoever asked
+for it, and in no log line. The process' own token is good whatever the log says, so that an operator at the machine
+cannot be locked out; the others are good as long as the table in force says so.
 """
 
 import hmac
 import os
 import secrets
 import stat
-from hashlib import sha256
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from engine.errors import StartFailed
+from engine.access import digest, token_of
+from engine.catalogue import Token
+from engine.commands import ChangeEntities
+from engine.errors import Outdated, StartFailed, StoreError
+from engine.events import TokenDefined
+from engine.names import Digest
+from engine.runtime.writer import Writer
+from engine.snapshot import RoutingSnapshot
+
+FIRST: Final = "first"
+LOCAL: Final = Token("local", "admin", "the gateway's own")
+"""What the token is called that a process was started with."""
+_BEARER: Final = b"Bearer "
 
 
-class AdminToken:
-    """A token known by its digest."""
+class Tokens:
+    """`local` is the digest of the process' own token, if it has one; `unix_s` the wall clock."""
 
-    def __init__(self, secret: str) -> None:
-        self._digest = sha256(secret.encode()).digest()
+    def __init__(
+        self, local: Digest | None, *, snapshot: Callable[[], RoutingSnapshot], unix_s: Callable[[], int]
+    ) -> None:
+        self._local = local
+        self._snapshot = snapshot
+        self._unix_s = unix_s
+
+    def holder_of(self, authorization: bytes | None) -> Token | None:
+        """The token that an `Authorization` value is `Bearer` with, if it is good now; each includes the scope `read`."""
+        if authorization is None or not authorization.startswith(_BEARER):
+            return None
+        presented = digest(authorization[len(_BEARER) :])
+        if self._local is not None and hmac.compare_digest(self._local, presented):
+            return LOCAL
+        return token_of(self._snapshot(), presented, self._unix_s())
 
     def accepts(self, authorization: bytes | None) -> bool:
-        """Whether an `Authorization` value is `Bearer` with this token."""
-        if authorization is None or not authorization.startswith(b"Bearer "):
-            return False
-        return hmac.compare_digest(sha256(authorization[len(b"Bearer ") :]).digest(), self._digest)
+        """Whether it may read."""
+        return self.holder_of(authorization) is not None
 
 
-def read_or_make(path: Path) -> tuple[str, bool]:
-    """The token in a file, and whether it was made just now. Raises StartFailed."""
+def _print(text: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+async def own_token(
+    secret: str | None, path: Path, writer: Writer, *, show: Callable[[str], None] = _print
+) -> Digest | None:
+    """The digest of the process' own token: what it was given, else what is in the file.
+
+    Without either, the log's first token is made where the log has none, kept in the file and shown once; where it has
+    some, this process has none of its own. Needs the follower to be running. Raises StartFailed.
+    """
+    if secret is not None:
+        return digest(secret.encode())
+    if path.exists():
+        return digest(_read(path).encode())
+    return None if writer.snapshot.tokens else await _make_first(path, writer, show)
+
+
+async def _make_first(path: Path, writer: Writer, show: Callable[[str], None]) -> Digest | None:
+    made = secrets.token_urlsafe(32)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return _read(path), False
+        return digest(_read(path).encode())
     except OSError as error:
         raise StartFailed(f"The admin token file {path} cannot be made: {error.strerror}.", wrong_input=True) from None
-    token = secrets.token_urlsafe(32)
     with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
-    return token, True
+        file.write(made + "\n")
+    # In the file before it is in the log: a process that ends in between has a token of its own and no more.
+    found = digest(made.encode())
+    known = writer.snapshot.streams.get(f"token:{FIRST}")
+    try:
+        await writer.write(
+            ChangeEntities((TokenDefined(FIRST, found.hex(), "admin", FIRST),)),
+            actor="start",
+            versions={f"token:{FIRST}": 0 if known is None else known.version},
+        )
+    except Outdated:
+        # Another process of this log was first, and has shown its own.
+        path.unlink(missing_ok=True)
+        return None
+    except StoreError as error:
+        show(f"The first admin token is this process' own alone, since the event log did not take it: {error}\n")
+    show(f"The first admin token, shown once and kept in {path}:\n{made}\n")
+    return found
 
 
 def _read(path: Path) -> str:

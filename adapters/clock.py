@@ -49,6 +49,11 @@ def new_request_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def new_secret() -> str:
+    """256 random bits, as 43 characters that may stand in a header."""
+    return secrets.token_urlsafe(32)
+
+
 def new_seed() -> int:
     """64 random bits for a pool's draws."""
     return secrets.randbits(64)

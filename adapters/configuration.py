@@ -18,8 +18,9 @@ from adapters.settings import ServeSettings
 from adapters.store.vault import Vault
 from engine.commands import ApplyManifest
 from engine.decide import decide
-from engine.errors import Rejected, StartFailed, StoreError
+from engine.errors import Rejected, StartFailed, StoreError, StoreUnavailable
 from engine.names import Position
+from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 
@@ -76,7 +77,7 @@ class ConfigurationFile:
             )
         )
         try:
-            decide(snapshot, ApplyManifest(loaded.manifest))
+            decide(snapshot, ApplyManifest(loaded.manifest), source=f"file:{self._path.name}")
         except Rejected as rejected:
             raise loaded.explain(rejected) from None
         return loaded
@@ -87,10 +88,21 @@ class ConfigurationFile:
         for warning in loaded.warnings:
             _log.warning("configuration", warning=warning)
         await self._vault.keep(loaded.credentials)
-        position = await self._writer.write(ApplyManifest(loaded.manifest), actor=f"file:{self._path.name}")
+        written = await self._writer.write(ApplyManifest(loaded.manifest), actor=f"file:{self._path.name}")
+        position = written.position
         self.status = FileStatus(self._path.name, position)
         _log.info("configuration file in force", file=self._path.name, position=position)
         return position
+
+    async def begin(self, loaded: Loaded, follower: Follower) -> None:
+        """Apply what was read at the start, and wait until it is in force. A store that is away leaves the table of the
+        log in force, and the file to `follow`. Raises Rejected, OutcomeUnknown.
+        """
+        try:
+            await follower.applied(await self.apply(loaded))
+        except StoreUnavailable as error:
+            self._seen = None
+            self._stay((f"{self._path}: the event store did not take it: {error}",))
 
     async def follow(self) -> None:
         """Apply each new content of the file, for ever."""

@@ -14,7 +14,7 @@ import trio
 
 from adapters.configuration import ConfigurationFile
 from adapters.http.server import Server
-from adapters.store import UnknownCredential, Vault
+from adapters.store import Sync, UnknownCredential, Vault
 from engine.errors import PointsmanError
 from engine.names import Alias, Position
 from engine.pool.circuit import Turn
@@ -48,20 +48,25 @@ class State:
     _router: Router
     _follower: Follower
     _file: ConfigurationFile | None
+    _sync: Sync
     is_draining: bool = False
     _settled: Position = 0
     "Of the last sample in which no actor had a definition still to take over."
 
     def is_ready(self) -> bool:
-        """Whether new requests are wanted: yes with any table, store or no store, until the process drains."""
-        return not self.is_draining
+        """Whether new requests are wanted: with any table, store or no store, until the process drains; but not with
+        one that the log has gone on from in a way that this process cannot understand.
+        """
+        return not (self.is_draining or self._follower.is_stuck)
 
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Readiness, and how the table in force relates to the log and the file."""
         detail: dict[str, Any] = {
-            "status": "ready" if self.is_ready() else "draining",
+            "status": "ready" if self.is_ready() else "draining" if self.is_draining else "stuck",
             "position": self._router.snapshot.position,
             "log": self._follower.failing_since or "readable",
+            "sync": self._sync.status.state.value,
+            "faults": len(self._router.snapshot.faults),
         }
         if self._file is not None:
             detail["file"] = attrs.asdict(self._file.status)

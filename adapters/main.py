@@ -9,13 +9,19 @@ import socket
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib import metadata
+from typing import Final
 
+import attrs
 import structlog
 import trio
 
 from adapters import clock
-from adapters.admin_token import AdminToken, read_or_make
+from adapters.admin_token import Tokens, own_token
 from adapters.configuration import ConfigurationFile
+from adapters.http.admin.app import api
+from adapters.http.admin.office import Office
+from adapters.http.asgi import Asgi
 from adapters.http.control import Control
 from adapters.http.inference import Inference
 from adapters.http.server import Server, address_of, listen
@@ -33,20 +39,26 @@ from adapters.logs import LineWriter
 from adapters.observe import Observer
 from adapters.poller import Poller
 from adapters.recent import Recent
+from adapters.replicating import keep_telling
 from adapters.settings import ServeSettings
-from adapters.store import open_store
+from adapters.starting import beginning
+from adapters.store import Replica
+from adapters.store.cache_keeping import keep_cache
+from adapters.sync_metrics import SyncMetrics
 from adapters.upstream.forwarder import Forwarder
 from adapters.upstream.transport import PooledTransport
 from engine.names import Alias
 from engine.runtime.caller_actor import CallerActor
-from engine.runtime.follower import Follower
+from engine.runtime.follower import Look
 from engine.runtime.forward import Forward
 from engine.runtime.journal import Journal
 from engine.runtime.router import Router
+from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
+VERSION: Final = metadata.version("pointsman")
 _log = structlog.get_logger("pointsman")
 
 
@@ -58,10 +70,9 @@ async def serve(settings: ServeSettings, environ: Mapping[str, str], lines: Line
         listen(settings.control, option="--control") as control_socket,
         Poller() as poller,
     ):
-        token = AdminToken(settings.admin_token or _token_from_file(settings))
         async with trio.open_nursery() as attending:
             await attending.start(asked.attend)
-            await _serve(settings, environ, lines, data_socket, control_socket, poller, token, asked)
+            await _serve(settings, environ, lines, data_socket, control_socket, poller, asked)
             attending.cancel_scope.cancel()
 
 
@@ -72,13 +83,21 @@ async def _serve(
     data_socket: socket.socket,
     control_socket: socket.socket,
     poller: Poller,
-    token: AdminToken,
     asked: StopSignals,
 ) -> None:
-    async with open_store(settings.database, environ=environ, clock_us=clock.unix_us) as store:
-        follower = Follower(store.log, routing.empty(), fold=routing.apply, touches=routing.touches)
-        await follower.catch_up()
-        writer = Writer(store.log, follower, new_id=clock.new_id)
+    syncs = SyncMetrics(clock_us=clock.unix_us)
+    timekeeper: Timekeeper
+
+    def on_look(look: Look) -> None:
+        syncs.looked(look)
+        if "tariff" in look.oldest and syncs.is_following:
+            timekeeper.ring()
+
+    async with beginning(settings, environ, clock_us=clock.unix_us, on_look=on_look) as begun:
+        store, follower = begun.store, begun.follower
+        writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
+        timekeeper = Timekeeper(writer, unix_us=clock.unix_us)
+        syncs.is_following = True
         file = ConfigurationFile.of(settings, writer, store.vault, environ)
         loaded = await file.read_first(follower.snapshot) if file is not None else None
 
@@ -96,7 +115,7 @@ async def _serve(
                 journal=journal,
                 on_turn=log_turn,
             )
-            state = State(router, follower, file)
+            state = State(router, follower, file, store.sync)
             live = LiveHub(sample=state.sample)
             recent = Recent(journal, lambda: router.checkpoint(callers))
             observer.watch(
@@ -104,6 +123,11 @@ async def _serve(
                 views=state.views,
                 keys=callers.standing,
                 dropped=lambda: recent.dropped,
+                sync=lambda: syncs.collect(
+                    state=store.sync.status.state.value,
+                    reconnects=store.sync.status.reconnects,
+                    faults=len(router.snapshot.faults),
+                ),
             )
 
             def publish(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
@@ -115,6 +139,7 @@ async def _serve(
                     # Another process may have put them into the vault.
                     running.start_soon(refresh_credentials, store.vault)
 
+            replica = Replica(clock.new_request_id(), str(address_of(control_socket)), VERSION, 0)
             publish(follower.snapshot, frozenset(follower.snapshot.pools))
             running.start_soon(poller.run)
             running.start_soon(transport.run)
@@ -122,17 +147,40 @@ async def _serve(
             running.start_soon(callers.run)
             running.start_soon(live.run)
             running.start_soon(recent.run)
+            running.start_soon(timekeeper.run)
+            running.start_soon(
+                partial(
+                    keep_telling,
+                    store.replicas,
+                    replica=lambda: attrs.evolve(replica, position=follower.snapshot.position),
+                    applied=follower.applied,
+                )
+            )
+            if begun.cache is not None:
+                running.start_soon(
+                    partial(
+                        keep_cache,
+                        begun.cache,
+                        applied=follower.applied,
+                        snapshot=lambda: follower.snapshot,
+                        hash_at=store.log.hash_at,
+                        sealed=lambda: store.vault.sealed,
+                        saved=begun.cached,
+                    )
+                )
             if lines is not None:
                 running.start_soon(lines.run)
             if file is not None and loaded is not None:
-                await follower.applied(await file.apply(loaded))
+                await file.begin(loaded, follower)
                 if settings.watch:
                     running.start_soon(file.follow)
 
             # Decisions are known by their tickets, also to clients that still have one of the process before: fewer
             # requests come in a microsecond than one.
             first = clock.unix_us()
-            forward = Forward(router, callers, forwarder, clock=clock.monotonic_ns, first_ticket=first)
+            forward = Forward(
+                router, callers, forwarder, clock=clock.monotonic_ns, unix_s=clock.unix_s, first_ticket=first
+            )
             inference = Inference(
                 forward,
                 router,
@@ -142,8 +190,30 @@ async def _serve(
                 unix_s=clock.unix_s,
                 is_ready=state.is_ready,
             )
+            own = await own_token(settings.admin_token, settings.admin_token_file, writer)
+            office = Office(
+                writer=writer,
+                follower=follower,
+                log=store.log,
+                vault=store.vault,
+                fold=routing.fold,
+                change=routing.change,
+                empty=routing.empty,
+                replicas=store.replicas.all,
+                settled=router.settled,
+                unix_us=clock.unix_us,
+                new_secret=clock.new_secret,
+                new_name=clock.new_request_id,
+                replica_id=replica.replica_id,
+                local_token=own,
+            )
             control = Control(
-                observer, token, status=state.report, serve_live=partial(serve_live, hub=live), explain=recent.explain
+                observer,
+                Tokens(own, snapshot=lambda: follower.snapshot, unix_s=clock.unix_s),
+                status=state.report,
+                serve_live=partial(serve_live, hub=live),
+                explain=recent.explain,
+                admin=Asgi(api(office)),
             )
             data_server = Server(inference, poller=poller, clock=clock.monotonic_ns)
             control_server = Server(control, poller=poller, clock=clock.monotonic_ns)
@@ -173,10 +243,3 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def _token_from_file(settings: ServeSettings) -> str:
-    token, is_new = read_or_make(settings.admin_token_file)
-    if is_new:
-        _log.info("admin token made", file=str(settings.admin_token_file))
-    return token

@@ -93,6 +93,7 @@ class Observer:
         self._views: Callable[[], Iterable[PoolView]] = list
         self._keys: Callable[[], Mapping[KeyId, tuple[int, int | None]]] = dict
         self._lost: Callable[[], int] = int
+        self._sync: Callable[[], Iterable[Metric]] = list
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -105,9 +106,10 @@ class Observer:
         views: Callable[[], Iterable[PoolView]],
         keys: Callable[[], Mapping[KeyId, tuple[int, int | None]]],
         dropped: Callable[[], int],
+        sync: Callable[[], Iterable[Metric]] = list,
     ) -> None:
-        """Where to read, when asked: position, pools, how limited keys stand, the journal's losses."""
-        self._position, self._views, self._keys, self._lost = position, views, keys, dropped
+        """Where to read, when asked: position, pools, how limited keys stand, the journal's losses, the log's news."""
+        self._position, self._views, self._keys, self._lost, self._sync = position, views, keys, dropped, sync
 
     def served(self, served: Served, overhead_ns: int) -> None:
         self._requests[served.pool, served.provider, served.status] += 1
@@ -168,6 +170,7 @@ class Observer:
             position,
             *pool_metrics(self._views()),
             *key_metrics(self._keys()),
+            *self._sync(),
         ]
 
     def _overhead_histogram(self) -> Metric:

@@ -38,5 +38,11 @@ class ServeSettings:
     admin_token: str | None = attrs.field(default=None, repr=False)
     "None: taken from `admin_token_file`, which is made on first start."
     admin_token_file: Path = Path("pointsman.admin-token")
+    cache: Path = Path("pointsman.cache.db")
+    "Where the last table is kept for a start without the database; only where that is a server."
+    catch_up_s: float = 10.0
+    "How often the log is looked at without being told; 0: never."
+    vault_key_file: Path | None = None
+    "None: beside the database file, or in the working directory."
     drain_s: float = 30.0
     "How long running requests may take to end after the first signal to stop."

@@ -14,9 +14,7 @@ import attrs
 Plain = dict[str, Any]
 
 
-def fields_of(
-    value: Any, *, beside: Iterable[str] = (), with_digests: bool = False, sparse: bool = False
-) -> Plain:
+def fields_of(value: Any, *, beside: Iterable[str] = (), with_digests: bool = False, sparse: bool = False) -> Plain:
     """A value's fields in their order, but for those told `beside`. `sparse`: only those that are not at their default.
 
     Fields that are made from others are left out.
@@ -31,7 +29,9 @@ def fields_of(
     return found
 
 
-def plain(value: Any, *, with_digests: bool = False, sparse: bool = False) -> Any:
+def plain(  # noqa: PLR0911 - one for each shape
+    value: Any, *, with_digests: bool = False, sparse: bool = False
+) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value

@@ -16,6 +16,8 @@ _VERBS = {
     "log": "Print the event log, one sentence per event.",
     "convert": "Convert another gateway's configuration.",
     "show": "Print the routing table at a position of the log.",
+    "backup": "Copy the database while the gateway writes it.",
+    "vault": "Replace the key that seals upstream credentials.",
 }
 
 

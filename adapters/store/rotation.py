@@ -12,10 +12,24 @@ import attrs
 import trio
 
 from adapters.store import key_files
+from adapters.store.database import open_database
+from adapters.store.postgres_database import open_postgres
 from adapters.store.sealing import NotOpened, resealed, sealed_with
+from adapters.store.shelf import DatabaseShelf
 from adapters.store.unlocking import open_vault
+from adapters.store.urls import PostgresServer, place_of
 from adapters.store.vault import Shelf
-from adapters.store.vault_key import NEW_VARIABLE, VARIABLE, VaultKey, key_for, new_key, random_key, read_key
+from adapters.store.vault_key import (
+    KEY_FILE,
+    NEW_VARIABLE,
+    VARIABLE,
+    VaultKey,
+    key_file_beside,
+    key_for,
+    new_key,
+    random_key,
+    read_key,
+)
 from engine.errors import OutcomeUnknown, StartFailed
 
 
@@ -29,6 +43,26 @@ class Rotated:
     "How many were sealed anew; None where an earlier rotation had done so and only its files were put in place."
     key_file: Path | None
     "Where the new key is; None where the environment gives keys and the operator puts the new one there."
+
+
+async def rotate_vault(
+    url: str, *, environ: Mapping[str, str], key_file: Path | None = None, new_key_file: Path | None = None
+) -> Rotated:
+    """As `rotate`, of the vault behind a database URL."""
+    place = place_of(url)
+    match place:
+        case None:
+            raise StartFailed("A memory: database ends with its gateway; it has no key to replace.", wrong_input=True)
+        case Path():
+            if not place.is_file():
+                raise StartFailed(f"The database {place} does not exist.", wrong_input=True)
+            key_file = key_file or key_file_beside(place)
+            async with open_database(place) as file:
+                return await rotate(DatabaseShelf(file), key_file, environ=environ, new_key_file=new_key_file)
+        case PostgresServer():
+            key_file = key_file or KEY_FILE.absolute()
+            async with open_postgres(place) as server:
+                return await rotate(DatabaseShelf(server), key_file, environ=environ, new_key_file=new_key_file)
 
 
 async def rotate(
@@ -94,7 +128,9 @@ async def _reseal(shelf: Shelf, old: VaultKey, new: VaultKey, environ: Mapping[s
     try:
         return await shelf.replace(partial(resealed, old=old, new=new)) - 1
     except NotOpened as error:
-        raise StartFailed(f"The vault was sealed anew by another process meanwhile; nothing was changed: {error}.") from None
+        raise StartFailed(
+            f"The vault was sealed anew by another process meanwhile; nothing was changed: {error}."
+        ) from None
     except OutcomeUnknown as error:
         raise OutcomeUnknown(
             f"it is not known whether the vault is sealed with key {old.key_id} or {new.key_id} ({error}); "

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import trio
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,9 +29,6 @@ class DatabaseShelf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count(self) -> int:
-        return await self._database.read(_count)
-
     async def all(self) -> Sequence[Sealed]:
         return await self._database.read(_all)
 
@@ -40,9 +37,6 @@ class DatabaseShelf:
 
     async def replace(self, change: Callable[[Sequence[Sealed]], Sequence[Sealed]]) -> int:
         return await self._database.write(partial(_replace, change=change))
-
-
-SqliteShelf = DatabaseShelf
 
 
 class MemoryShelf:
@@ -71,10 +65,6 @@ class MemoryShelf:
 def _check(present: str | None, ours: str) -> None:
     if present is not None and present != ours:
         raise KeyReplaced(present, ours)
-
-
-async def _count(connection: AsyncConnection) -> int:
-    return (await connection.execute(select(func.count()).select_from(vault))).scalar_one()
 
 
 async def _all(connection: AsyncConnection) -> Sequence[Sealed]:

@@ -25,6 +25,9 @@ VARIABLE: Final = "POINTSMAN_VAULT_KEY"
 NEW_VARIABLE: Final = "POINTSMAN_VAULT_KEY_NEW"
 """What replaces the key in VARIABLE; while both are set, a process opens the vault before and after."""
 
+KEY_FILE: Final = Path("pointsman.vault-key")
+"""Where the key is that seals a server's vault, unless the operator says where."""
+
 _SIZE: Final = 32
 
 

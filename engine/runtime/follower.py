@@ -27,20 +27,22 @@ Publish = Callable[[RoutingSnapshot, frozenset[Alias]], None]
 
 
 @attrs.frozen
-class CaughtUp:
+class Look:
     """What one look at the log has brought."""
 
     wake: Wake
     "Why it was looked at."
     oldest: Mapping[str, int]
     "The kinds of entities that changed, each with the time of its oldest change: Unix microseconds, by its writer."
+    failure: str | None = None
+    "Why it brought nothing."
 
 
 def _nobody(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
     """Publish to nobody: before anything runs on the table."""
 
 
-def _untold(caught_up: CaughtUp) -> None:
+def _untold(look: Look) -> None:
     """Nobody asks."""
 
 
@@ -53,11 +55,11 @@ class Follower:
         snapshot: RoutingSnapshot,
         *,
         fold: Fold,
-        on_caught_up: Callable[[CaughtUp], None] = _untold,
+        on_look: Callable[[Look], None] = _untold,
     ) -> None:
         self._log = log
         self._fold = fold
-        self._on_caught_up = on_caught_up
+        self._on_look = on_look
         self._moved = trio.Event()
         self.snapshot = snapshot
         "The last published table."
@@ -85,20 +87,19 @@ class Follower:
             publish(snapshot, frozenset(touched))
             moved, self._moved = self._moved, trio.Event()
             moved.set()
-        self._on_caught_up(CaughtUp(wake, oldest))
+        self._on_look(Look(wake, oldest))
 
     async def run(self, publish: Publish) -> None:
         """Catch up for ever."""
+        wake = Wake.POLL
         while True:
             try:
                 wake = await self._log.wait(self.snapshot.position)
                 await self.catch_up(publish, wake=wake)
-            except StoreUnavailable as error:
-                self.failing_since = str(error)
-                await trio.sleep(_RETRY_S)
-            except LogDamaged as error:
-                self.failing_since, self.is_stuck = str(error), True
-                await trio.sleep(_DAMAGED_S)
+            except (StoreUnavailable, LogDamaged) as error:
+                self.failing_since, self.is_stuck = str(error), isinstance(error, LogDamaged)
+                self._on_look(Look(wake, {}, self.failing_since))
+                await trio.sleep(_DAMAGED_S if self.is_stuck else _RETRY_S)
             else:
                 self.failing_since, self.is_stuck = None, False
 

@@ -64,6 +64,11 @@ class Router:
             self._reconfigured += 1
             actor.reconfigure(pool, snapshot.position)
 
+    async def settled(self) -> None:
+        """Return once every actor runs what it was sent."""
+        while not all(actor.is_settled for actor in self._actors.values()):
+            await trio.lowlevel.checkpoint()
+
     def checkpoint(self, callers: CallerActor) -> Checkpoint:
         """The state of all actors as of the journal's newest entry, copied."""
         states = {alias: actor.state for alias, actor in self._actors.items()}

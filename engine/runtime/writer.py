@@ -83,11 +83,9 @@ class Writer:
         Raises Rejected, Owned, Outdated, IdempotencyConflict, StoreUnavailable, OutcomeUnknown.
         """
         if repeatable is not None:
-            found = await self._log.find(repeatable.event_ids(0))
-            if found is not None:
-                if found.causation != repeatable.fingerprint:
-                    raise IdempotencyConflict("the same idempotency key came with another request before")
-                return Written(found.position, is_repeated=True)
+            earlier = await self.earlier(repeatable)
+            if earlier is not None:
+                return earlier
         while True:
             planned = self.plan(command, actor=actor, versions=versions)
             if not planned.events:
@@ -103,6 +101,18 @@ class Writer:
                 await self._reach(moved.actual)
             else:
                 return attrs.evolve(planned, position=appended.position, is_repeated=appended.is_repeated)
+
+    async def earlier(self, repeatable: Repeatable) -> Written | None:
+        """What a request's first sending has appended; None where it has appended nothing.
+
+        Raises IdempotencyConflict, StoreUnavailable.
+        """
+        found = await self._log.find(repeatable.event_ids(0))
+        if found is None:
+            return None
+        if found.causation != repeatable.fingerprint:
+            raise IdempotencyConflict("the same idempotency key came with another request before")
+        return Written(found.position, is_repeated=True)
 
     async def _reach(self, position: Position) -> None:
         with trio.move_on_after(_BEHIND_S):

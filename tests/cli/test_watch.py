@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from trio_websocket import WebSocketRequest, serve_websocket
 
 from adapters import clock
-from adapters.admin_token import AdminToken
+from adapters.admin_token import Tokens
 from adapters.cli.watch import _watch, watch
 from adapters.http.control import Control
 from adapters.http.server import Server, address_of, listen
@@ -25,9 +25,11 @@ from adapters.live.websocket import serve_live
 from adapters.observe import Observer
 from adapters.poller import Poller
 from adapters.settings import Address
+from engine.access import digest
 from engine.errors import StartFailed
 from engine.names import Position
 from engine.pool.view import PoolView, ProviderView
+from projections import routing
 from projections.live import LiveView
 
 TOKEN = "an-admin-token-of-the-tests"
@@ -71,7 +73,7 @@ async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
     gateway, poller = Gateway(), Poller()
     control = Control(
         Observer(None),
-        AdminToken(TOKEN),
+        Tokens(digest(TOKEN.encode()), snapshot=routing.empty, unix_s=lambda: 0),
         status=lambda: (True, {}),
         serve_live=partial(serve_live, hub=gateway.hub),
         explain=nothing_known,

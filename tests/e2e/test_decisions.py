@@ -75,7 +75,7 @@ async def test_it_answers_only_with_the_token_and_only_about_what_it_knows(tmp_p
     async with simulators("a", "b") as (a, b), gateway(tmp_path, document(a.url, b.url)) as running:
         await post(running)
         for number, token, status, what in (
-            ("1", "wrong-token", 401, "asks for the admin token"),
+            ("1", "wrong-token", 401, "asks for an admin token"),
             ("99", None, 404, "Decision 99 is not among the newest"),
             ("x", None, 400, "x-pointsman-decision"),
             ("9" * 30, None, 400, "x-pointsman-decision"),

@@ -34,8 +34,7 @@ def opens(snapshot: RoutingSnapshot, secret: bytes, at: int) -> bool:
     try:
         admit(snapshot, "chat", digest(secret), at)
     except Refused as refused:
-        assert refused.reason is Reason.FORBIDDEN
-        return False
+        return refused.reason is not Reason.FORBIDDEN
     return True
 
 
@@ -150,7 +149,7 @@ def test_a_secret_is_not_the_id_of_a_key() -> None:
 @pytest.mark.parametrize("text", ["", "a\nb", "a\x1b[31m", "\u202egnp", "\x00", "\ud800", "x" * 257])
 def test_what_could_forge_a_line_is_no_name(text: str) -> None:
     """In no field that can be chosen: control characters, a reversed direction, half of a pair, endless text."""
-    assert "key_id" in where(list(problems_of_names(key(text))))
+    assert "key_id" in where(list(problems_of_names(attrs.evolve(key("k"), key_id=text))))
     assert where(list(problems_of_names(attrs.evolve(key("k"), purpose=text)))) == ["purpose"]
     assert where(list(problems_of_names(attrs.evolve(key("k"), labels={text: "v"})))) == ["labels"]
     assert where(list(problems_of_names(attrs.evolve(key("k"), labels={"n": text})))) == (["labels"] if text else [])

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.store import open_store
+from adapters.store import open_log, open_store
+from adapters.store.schema import SCHEMA_VERSION
 from engine.errors import StartFailed
 from tests.contracts.event_log import draft
 
@@ -121,6 +122,50 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     refused = await refusal(path)
     assert "has schema 99, this version of pointsman knows 2" in str(refused)
     assert "newer version" in str(refused)
+
+
+async def test_a_file_of_the_first_version_is_upgraded(tmp_path: Path) -> None:
+    """Its events and secrets stay as they are; it gets the tables that came later, and an older program refuses it."""
+    path = tmp_path / "a.db"
+    async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1) as store:
+        await store.log.append([draft(1)], expected=0, actor="a")
+        name = store.vault.credential_id("secret")
+        await store.vault.keep({name: "secret"})
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE replica; DROP TABLE pointsman_schema; PRAGMA user_version=1")
+    async with open_log(f"sqlite+aiosqlite:///{path}") as log:
+        assert await log.verify() == 1
+    async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1) as store:
+        assert (await store.log.append([draft(2)], expected=1, actor="a")).position == 2
+        assert await store.log.verify() == 2
+        assert store.vault.resolve(name) == "secret"
+        assert list(await store.replicas.all()) == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert connection.execute("SELECT version_num FROM pointsman_schema").fetchall() == [(str(SCHEMA_VERSION),)]
+
+
+async def test_a_file_of_the_first_version_has_the_tables_of_revision_1(tmp_path: Path) -> None:
+    """What its release made with these statements is what the first revision makes."""
+    path = tmp_path / "a.db"
+    async with open_store(f"sqlite+aiosqlite:///{path}", environ={}, clock_us=lambda: 1):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        made = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    assert {name: "".join(made[name].split()) for name in FIRST} == {n: "".join(s.split()) for n, s in FIRST.items()}
+
+
+FIRST = {
+    "events": """CREATE TABLE events (
+        position INTEGER NOT NULL, stream_id TEXT NOT NULL, stream_version INTEGER NOT NULL, event_id CHAR(32) NOT NULL,
+        type TEXT NOT NULL, schema_version SMALLINT NOT NULL, payload TEXT NOT NULL, actor TEXT NOT NULL,
+        correlation_id CHAR(32), causation_id CHAR(32), recorded_at INTEGER NOT NULL, hash BLOB NOT NULL,
+        PRIMARY KEY (position), UNIQUE (stream_id, stream_version), UNIQUE (event_id))""",
+    "log_head": """CREATE TABLE log_head (
+        id SMALLINT NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (id))""",
+    "vault": """CREATE TABLE vault (
+        id TEXT NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (id))""",
+}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user, to whom permissions apply")

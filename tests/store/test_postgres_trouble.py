@@ -12,7 +12,7 @@ import trio
 from adapters.store.listener import Listener
 from adapters.store.postgres_database import IDLE_MS, LOCK_MS, open_postgres
 from adapters.store.sync import Sync, SyncState, SyncStatus
-from engine.errors import OutcomeUnknown, StoreUnavailable
+from engine.errors import OutcomeUnknown, StoreUnavailable, WrongPosition
 from engine.events import Draft
 from engine.names import Position
 from engine.ports import EventLog
@@ -34,7 +34,7 @@ async def append_surely(log: EventLog, one: Draft) -> Position:
             while page := await log.read(head, 500):
                 head += len(page)
             return (await log.append([one], expected=head, actor="a")).position
-        except (OutcomeUnknown, StoreUnavailable):
+        except (OutcomeUnknown, StoreUnavailable, WrongPosition):
             await trio.sleep(0.02)
 
 
@@ -55,6 +55,8 @@ async def test_a_killed_listener_comes_back_and_misses_nothing(postgres: Server,
     async with opened(url) as one, opened(url) as other:
         with trio.fail_after(20):
             for round_ in range(3):
+                for each in (one, other):
+                    await each.reaches(SyncState.CONNECTED, round_ + 1)
                 before = len(one.changes)
                 killed = f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) AS them"
                 assert len(await postgres.rows(killed, database=log_database)) == 2

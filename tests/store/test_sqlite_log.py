@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import trio
 
+from adapters.store.chain import Entry, Head, extend
 from adapters.store.database import open_database
 from adapters.store.sqlite import SqliteEventLog
 from engine.errors import LogDamaged, StoreUnavailable
 from engine.events import PoolDefined, ProviderDefined, ProviderRemoved
+from engine.ports import Wake
 from tests.contracts.event_log import EventLogContract, OpenLog, all_of, an_id, draft, removed
 
 APPENDER = Path(__file__).parent / "appender.py"
@@ -180,15 +182,64 @@ async def test_reading_does_not_pass_over_damage(tmp_path: Path, statement: str,
     assert caught.value.position == position
 
 
-async def test_an_event_of_a_newer_version_says_so(tmp_path: Path) -> None:
-    """An older program on a newer log stops with the reason."""
+@pytest.mark.parametrize("is_unknown", [True, False])
+async def test_an_event_of_a_newer_version_says_so(tmp_path: Path, is_unknown: bool) -> None:
+    """An older program on a newer log stops with the reason; the chain holds all the same."""
     path = tmp_path / "a.db"
     async with open_log(path) as log:
         await log.append([draft(1)], expected=0, actor="a")
-    change(path, "UPDATE events SET schema_version = 2")
+        first = Head(1, await log.hash_at(1) or b"")
+    newer = {"type": "pool.painted", "schema_version": 1} if is_unknown else {"schema_version": 99}
+    (row,) = rows(path, "SELECT * FROM events")
+    entry = Entry(*row)._replace(position=2, stream_version=2, event_id=an_id(2).hex, **newer)
+    columns = ", ".join("?" for _ in entry)
+    change(path, f"INSERT INTO events VALUES ({columns})", *extend(first, entry))
+    change(path, "UPDATE log_head SET position = 2, hash = (SELECT hash FROM events WHERE position = 2)")
     async with open_log(path) as log:
-        with pytest.raises(LogDamaged, match=r"event 1: .*newer version"):
-            await log.read(0)
+        assert await log.verify() == 2
+        assert len(await log.read(0, 1)) == 1
+        for call in (log.read(0), log.read(1), log.history("key:key-1")):
+            with pytest.raises(LogDamaged, match=r"event 2: .*newer version"):
+                await call
+
+
+@pytest.mark.parametrize(
+    ("statement", "position"),
+    [
+        ("UPDATE events SET actor = 'b' WHERE position = 2", 2),
+        ("UPDATE events SET hash = x'01' WHERE position = 1", 2),
+        ("DELETE FROM events WHERE position = 1", 1),
+    ],
+)
+async def test_a_streams_history_is_checked_too(tmp_path: Path, statement: str, position: int) -> None:
+    """Each event against its hash and the stored one of the event before it, whichever stream that is of."""
+    path = tmp_path / "a.db"
+    async with open_log(path) as log:
+        await log.append([draft(1), draft(2)], expected=0, actor="a")
+        assert len(await log.history("key:key-2")) == 1
+        change(path, statement)
+        with pytest.raises(LogDamaged) as caught:
+            await log.history("key:key-2")
+    assert caught.value.position == position
+
+
+async def test_a_reader_remembers_what_it_checked(tmp_path: Path) -> None:
+    """Rewriting events that it has read, with fitting hashes, does not go unnoticed at the next page."""
+    path = tmp_path / "a.db"
+    async with open_log(path) as log:
+        await log.append([draft(1), draft(2)], expected=0, actor="a")
+        assert len(await log.read(0)) == 2
+        (row,) = rows(path, "SELECT * FROM events WHERE position = 2")
+        (before,) = rows(path, "SELECT hash FROM events WHERE position = 1")
+        forged = extend(Head(1, before[0]), Entry(*row)._replace(actor="somebody else"))
+        change(path, "UPDATE events SET actor = ?, hash = ? WHERE position = 2", forged.actor, forged.hash)
+        change(path, "UPDATE log_head SET hash = ?", forged.hash)
+        with pytest.raises(LogDamaged):
+            await log.read(2)
+        await log.append([draft(3)], expected=2, actor="a")
+        with pytest.raises(LogDamaged):
+            await log.read(2)
+        assert await log.verify() == 3
 
 
 async def test_an_event_beyond_the_head_stops_appends(tmp_path: Path) -> None:
@@ -254,6 +305,6 @@ async def test_another_process_append_wakes_a_waiter(tmp_path: Path) -> None:
         async with open_log(path) as log, trio.open_nursery() as nursery:
             command = [sys.executable, str(APPENDER), str(path), "1"]
             nursery.start_soon(partial(trio.run_process, command, capture_stdout=True))
-            await log.wait(0)
+            assert await log.wait(0) is Wake.POLL
             assert [one.actor for one in await log.read(0)] == ["appender"]
             assert (await log.append([draft(1)], expected=1, actor="a")).position == 2

@@ -1,6 +1,7 @@
 """The vault: what is kept comes back, and to nobody else."""
 
 import base64
+import hmac
 import itertools
 import re
 import sqlite3
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.store import Store, UnknownCredential, open_store
+from adapters.store import Store, UnknownCredential, Vault, open_store
+from adapters.store.sealing import NAMING
 from adapters.store.shelf import MemoryShelf
-from adapters.store.vault import open_vault
-from adapters.store.vault_key import random_key
-from engine.errors import StartFailed
+from adapters.store.unlocking import open_vault
+from adapters.store.vault_key import random_key, read_key
+from engine.errors import StartFailed, StoreUnavailable
 
 SECRET = "sk-live-0123456789-very-secret"
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -183,14 +185,16 @@ async def test_a_lost_key_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 async def test_another_key_is_refused_and_its_source_named(tmp_path: Path) -> None:
-    """At the start, not at the first request."""
+    """At the start, not at the first request; both keys by their ids, which are no part of them."""
     path = tmp_path / "a.db"
-    name = await filled(path)
+    await filled(path)
+    ours = read_key(tmp_path / "a.db.key").key_id
     assert "environment variable POINTSMAN_VAULT_KEY" in str(await refusal(path, POINTSMAN_VAULT_KEY=KEY))
     (tmp_path / "a.db.key").write_text(OTHER_KEY)
     refused = await refusal(path)
     assert f"the key file {path}.key" in str(refused)
-    assert name in str(refused)
+    assert f"sealed with key {ours}" in str(refused)
+    assert read_key(tmp_path / "a.db.key").key_id in str(refused)
     assert OTHER_KEY not in str(refused)
 
 
@@ -202,8 +206,70 @@ async def test_an_altered_entry_does_not_open(tmp_path: Path, change: str) -> No
     path = tmp_path / "a.db"
     await filled(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE vault SET {change}")  # noqa: S608  # one of the list
+        connection.execute(f"UPDATE vault SET {change} WHERE id != 'naming'")  # noqa: S608  # one of the list
     assert "does not open" in str(await refusal(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("nonce = x'000000000000000000000000'", "naming does not open"),
+        ("sealed = substr(sealed, 1, 8)", "naming does not open"),
+        ("sealed = CAST(x'01020304' || substr(sealed, 5) AS BLOB)", "sealed with key 01020304"),
+        ("sealed = x''", "sealed with key"),
+    ],
+)
+async def test_an_altered_naming_entry_does_not_open(tmp_path: Path, change: str, said: str) -> None:
+    """It would give every secret another name."""
+    path = tmp_path / "a.db"
+    await filled(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE vault SET {change} WHERE id = 'naming'")  # noqa: S608  # one of the list
+    assert said in str(await refusal(path))
+
+
+async def test_a_vault_of_the_first_version_keeps_its_names(tmp_path: Path) -> None:
+    """It had no naming entry: the names came from the key, and still do."""
+    path = tmp_path / "a.db"
+    name = await filled(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM vault WHERE id = 'naming'")
+    derived = read_key(tmp_path / "a.db.key").derive(b"naming")
+    assert name == "cred-" + hmac.digest(derived, SECRET.encode(), "sha256").hex()[:16]
+    async with opened(path) as store:
+        assert store.vault.credential_id(SECRET) == name
+        assert store.vault.resolve(name) == SECRET
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM vault WHERE id = 'naming'").fetchone() == (1,)
+
+
+async def test_another_key_does_not_claim_a_vault_of_the_first_version(tmp_path: Path) -> None:
+    """Its entries are looked at before anything is put beside them."""
+    path = tmp_path / "a.db"
+    name = await filled(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM vault WHERE id = 'naming'")
+    assert name in str(await refusal(path, POINTSMAN_VAULT_KEY=KEY))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT id FROM vault").fetchall() == [(name,)]
+
+
+async def test_the_naming_entry_is_nobodys_credential(tmp_path: Path) -> None:
+    """It cannot be resolved, nor kept over."""
+    async with opened(tmp_path / "a.db") as store:
+        with pytest.raises(UnknownCredential):
+            store.vault.resolve(NAMING)
+        with pytest.raises(ValueError, match="reserved"):
+            await store.vault.keep({NAMING: "x"})
+
+
+async def test_an_unread_vault_names_nothing() -> None:
+    """Its names may be made with a key that it does not know yet, so none is guessed."""
+    vault = Vault(random_key(), MemoryShelf(), environ={}, clock_us=lambda: 1)
+    with pytest.raises(StoreUnavailable, match="not been read yet"):
+        vault.credential_id(SECRET)
+    await vault.refresh()
+    assert vault.credential_id(SECRET).startswith("cred-")
 
 
 async def test_a_sealed_entry_never_looks_the_same_twice() -> None:
@@ -214,5 +280,4 @@ async def test_a_sealed_entry_never_looks_the_same_twice() -> None:
         vault = await open_vault(key, shelf, environ={}, clock_us=lambda: 1)
         await vault.keep({"cred-1": SECRET})
         sealed += await shelf.all()
-    assert sealed[0].nonce != sealed[1].nonce
-    assert sealed[0].sealed != sealed[1].sealed
+    assert len({one.nonce for one in sealed}) == len({one.sealed for one in sealed}) == 4

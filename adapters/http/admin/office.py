@@ -38,8 +38,8 @@ class Credentials(Protocol):
     async def keep(self, credentials: Mapping[CredentialId, str]) -> None: ...
 
 
-class Seen(Protocol):
-    """A gateway on this log, as it last told of itself."""
+class Replica(Protocol):
+    """A gateway on this log."""
 
     @property
     def replica_id(self) -> str: ...
@@ -49,6 +49,13 @@ class Seen(Protocol):
     def version(self) -> str: ...
     @property
     def position(self) -> Position: ...
+
+
+class Seen(Protocol):
+    """A gateway as it last told of itself."""
+
+    @property
+    def replica(self) -> Replica: ...
     @property
     def age_us(self) -> int: ...
 

@@ -1,0 +1,128 @@
+"""Who may come in: admin tokens, looked up by digest in the present table (AUTH-9).
+
+Law: nothing of an address, an entity or a token is told to whoever has no good token: all answers without one are the
+same, whatever was asked for. A token that is revoked or expired is no token from that position, or moment, on.
+"""
+
+import hmac
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, Final
+
+import attrs
+import msgspec
+from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from adapters.http.admin.office import Office
+from adapters.http.admin.problems import Refusal, problem
+from engine.entity_checks import SCOPES
+
+READ: Final = {"scope": "read"}
+"""`opt=` of a route that changes nothing."""
+OPERATE: Final = {"scope": "operate"}
+"""`opt=` of a route that changes what is routed to whom."""
+ADMIN: Final = {"scope": "admin"}
+"""`opt=` of a route that changes who may change it, or touches the vault."""
+
+PUBLIC: Final = ("/schema", "/schema/openapi.json")
+"""What the API looks like is no secret: it is the same everywhere."""
+_ASKS: Final = "This address asks for a good admin token, as Authorization: Bearer TOKEN or x-admin-key: TOKEN."
+_UNKNOWN: Final = msgspec.json.encode(problem(401, _ASKS).content)
+_UNKNOWN_HEADERS: Final = (
+    (b"content-type", b"application/problem+json"),
+    (b"www-authenticate", b'Bearer realm="pointsman admin"'),
+)
+_WHO: Final = "pointsman.who"
+
+
+@attrs.frozen
+class Who:
+    """Whose request it is."""
+
+    token_id: str
+    scope: str
+
+    @property
+    def actor(self) -> str:
+        """As events name it."""
+        return f"token:{self.token_id}"
+
+    def may(self, scope: str) -> bool:
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def needs(self, scope: str, why: str) -> None:
+        """Raise Refusal (403) unless this token has a scope."""
+        if not self.may(scope):
+            raise Refusal(403, f"{why} asks for a token of scope {scope}; this one has {self.scope}.")
+
+
+class Entrance:
+    """The API as an ASGI application, with the token looked at before anything else."""
+
+    def __init__(self, app: Litestar, office: Office) -> None:
+        self._app = app
+        self._office = office
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] in PUBLIC:
+            await self._app(scope, receive, send)
+            return
+        who = known(self._office, scope["headers"])
+        if who is None:
+            await send({"type": "http.response.start", "status": 401, "headers": _UNKNOWN_HEADERS})
+            await send({"type": "http.response.body", "body": _UNKNOWN})
+            return
+        scope[_WHO] = who
+        await self._app(scope, receive, send)
+
+
+def known(office: Office, headers: Iterable[tuple[bytes, bytes]]) -> Who | None:
+    """Whose token a request bears; None where it has none that is good."""
+    secret = _presented(headers)
+    if secret is None:
+        return None
+    digest = sha256(secret).digest()
+    if office.local_token is not None and hmac.compare_digest(digest, office.local_token):
+        return Who("local", "admin")
+    snapshot = office.follower.snapshot
+    token = snapshot.tokens.get(digest)
+    if token is None or not hmac.compare_digest(digest, snapshot.catalogue.token_ids.get(token.token_id, b"")):
+        return None
+    if token.expires_at is not None and token.expires_at * 1_000_000 <= office.unix_us():
+        return None
+    return Who(token.token_id, token.scope) if token.scope in SCOPES else None
+
+
+def who_asks(request: Request[Any, Any, Any]) -> Who:
+    """The dependency `who`."""
+    who = request.scope[_WHO]  # type: ignore[literal-required]
+    assert isinstance(who, Who)
+    return who
+
+
+async def admits(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """The guard of every route: whether the token's scope is large enough."""
+    if connection.scope["path"] in PUBLIC:
+        return
+    who: Who = connection.scope[_WHO]  # type: ignore[literal-required]
+    # Litestar's own answer to OPTIONS states none.
+    who.needs(handler.opt.get("scope", "read"), "This address")
+
+
+def check_scopes(routes: Iterable[Any]) -> None:
+    """Raise ValueError for a route that says nothing of who may use it."""
+    for route in routes:
+        if route.opt.get("scope") not in SCOPES:
+            raise ValueError(f"{sorted(route.paths)} {sorted(route.http_methods)} states no scope of {SCOPES}")
+
+
+def _presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    bearer = admin_key = None
+    for name, value in headers:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = value[7:].strip()
+        elif name == b"x-admin-key":
+            admin_key = value.strip()
+    return bearer or admin_key or None

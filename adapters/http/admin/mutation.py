@@ -1,0 +1,251 @@
+"""The one way through which the API changes anything.
+
+Law: what is asked for is decided on the table that its conditions were looked at on, or not at all; what was asked for
+once counts once; a change that changes nothing appends nothing (DELTA-7). The answer names the position at which the
+change holds, and this gateway's next answer is of that position or a later one.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid5
+
+import attrs
+import trio
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, QueryParameter
+
+from adapters.http.admin.answers import etag_of, event_shown
+from adapters.http.admin.conditions import Conditions
+from adapters.http.admin.entrance import Who
+from adapters.http.admin.office import Office
+from adapters.http.admin.problems import Refusal
+from engine.commands import Command
+from engine.errors import Outdated, Problem, Rejected, StoreUnavailable
+from engine.names import CredentialId, Stream
+from engine.runtime.writer import Repeatable, Written
+from engine.snapshot import RoutingSnapshot
+
+_REPEATABLE: Final = UUID("6f0f1f0e-6f5b-4a8a-9c52-3f6a2b1d7c40")
+_SOON_S: Final = 2.0
+"""How long an answer waits for this gateway to read what it has written."""
+_APPLIED_S: Final = 10.0
+"""The same where the request asks for it (`Prefer: wait=applied`)."""
+
+Where = Callable[[tuple[str | int, ...]], tuple[str | int, ...]]
+
+
+def _as_it_is(where: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    return where
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """What every change answers."""
+
+    position: int
+    "At which the change holds. Of a dry run: at which it was planned."
+    is_repeated: bool | None = None
+    "True: an earlier request with this Idempotency-Key had done it, and this one did nothing."
+    is_applied: bool | None = None
+    "Whether this gateway's actors run the position; stated where `Prefer: wait=applied` asks."
+    dry_run: bool | None = None
+    events: tuple[dict[str, Any], ...] | None = None
+    "Of a dry run: what would be appended."
+    diff: tuple[dict[str, Any], ...] | None = None
+    "Of a dry run: what would be different."
+
+
+@attrs.frozen
+class Wish:
+    """What a request comes to at a table."""
+
+    command: Command
+    secrets: Mapping[CredentialId, str] = attrs.field(factory=dict, repr=False)
+    "For the vault, before anything is appended."
+    where: Where = _as_it_is
+    "From a problem's place in the command to its place in the request's body."
+
+
+Compose = Callable[[RoutingSnapshot], Wish]
+"""Raises what the API raises: Refusal, Invalid."""
+
+
+@attrs.frozen
+class Done:
+    """What became of a change."""
+
+    written: Written
+    about: Stream
+    snapshot: RoutingSnapshot
+    "The table it was decided on; of a repetition the present one."
+    is_dry: bool = False
+    is_applied: bool | None = None
+    "None: nobody asked."
+
+
+@attrs.frozen
+class Mutation:
+    """One request that changes something; the dependency `mutation` of its route."""
+
+    office: Office
+    who: Who
+    conditions: Conditions
+    dry_run: bool
+    waits: bool
+    repeatable: Repeatable | None
+
+    async def make(
+        self,
+        compose: Compose,
+        *,
+        about: Stream,
+        exists: Callable[[RoutingSnapshot], bool] = lambda _: True,
+        status: int = 200,
+        more: Mapping[str, Any] | None = None,
+    ) -> Response[Any]:
+        """`write` and `answer` in one."""
+        done = await self.write(compose, about=about, exists=exists)
+        return self.answer(done, status=status, more=more)
+
+    async def write(
+        self, compose: Compose, *, about: Stream, exists: Callable[[RoutingSnapshot], bool] = lambda _: True
+    ) -> Done:
+        """Make what `compose` wishes for hold. `about` is the entity whose ETag counts, `exists` whether it is there.
+
+        Raises what `compose` and the writer raise, less Outdated: then it is composed and decided anew.
+        """
+        office, follower = self.office, self.office.follower
+        if follower.is_stuck:
+            raise Refusal(503, f"The event log cannot be understood: {follower.failing_since}.", {"retry-after": "10"})
+        if self.repeatable is not None and not self.dry_run:
+            earlier = await office.writer.earlier(self.repeatable)
+            if earlier is not None:
+                return await self._followed(Done(earlier, about, follower.snapshot))
+        while True:
+            snapshot = follower.snapshot
+            self.conditions.check(snapshot, about, is_there=exists(snapshot))
+            wish = compose(snapshot)
+            known = snapshot.streams.get(about)
+            versions = {about: 0 if known is None else known.version}
+            try:
+                written = await self._write(wish, versions)
+            except Outdated:
+                await trio.lowlevel.checkpoint()
+                continue
+            except Rejected as error:
+                raise Rejected(tuple(_placed(problem, wish.where) for problem in error.problems)) from None
+            return await self._followed(Done(written, about, snapshot, is_dry=self.dry_run))
+
+    async def _write(self, wish: Wish, versions: Mapping[Stream, int]) -> Written:
+        writer, actor = self.office.writer, self.who.actor
+        planned = writer.plan(wish.command, actor=actor, versions=versions)
+        if self.dry_run:
+            return planned
+        if not planned.events and self.office.follower.failing_since is not None:
+            raise StoreUnavailable("whether it holds already cannot be told")
+        if wish.secrets and planned.events:
+            await self.office.vault.keep(wish.secrets)
+        return await writer.write(wish.command, actor=actor, versions=versions, repeatable=self.repeatable)
+
+    async def _followed(self, done: Done) -> Done:
+        if done.is_dry:
+            return done
+        with trio.move_on_after(_APPLIED_S if self.waits else _SOON_S) as waiting:
+            await self.office.follower.applied(done.written.position)
+            if self.waits:
+                await self.office.settled()
+        return attrs.evolve(done, is_applied=not waiting.cancelled_caught) if self.waits else done
+
+    def answer(self, done: Done, *, status: int = 200, more: Mapping[str, Any] | None = None) -> Response[Any]:
+        """The receipt. `more`: what a route tells beside it."""
+        written = done.written
+        headers = {"x-pointsman-position": str(written.position)}
+        body: dict[str, Any] = {"position": written.position}
+        if done.is_dry:
+            body["dry_run"] = True
+            body["events"] = [event_shown(event) for event in written.events]
+            body["diff"] = _diff(done.snapshot, self.office.change(done.snapshot, written.events))
+            headers["etag"] = etag_of(done.snapshot, done.about)
+        else:
+            now = self.office.follower.snapshot
+            known = now.streams.get(done.about)
+            if now.position >= written.position and (known is None or known.position <= written.position):
+                headers["etag"] = etag_of(now, done.about)
+            # Where others have changed it since, this change's own version is not told.
+        if written.is_repeated:
+            body["is_repeated"] = True
+        if done.is_applied is not None:
+            body["is_applied"] = done.is_applied
+            if done.is_applied:
+                headers["preference-applied"] = "wait=applied"
+            else:
+                status = 202
+        return Response({**body, **(more or {})}, status_code=status, headers=headers)
+
+
+async def mutation_of(
+    request: Request[Any, Any, Any],
+    office: NamedDependency[Office],
+    who: NamedDependency[Who],
+    dry_run: Annotated[
+        bool, QueryParameter(description="Tell the events and the difference it would make, and change nothing.")
+    ] = False,
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            description="Of the sender's own choice: the same request with the same key counts once.",
+        ),
+    ] = None,
+    if_match: Annotated[
+        str | None, HeaderParameter(name="If-Match", max_length=1024, description="ETags it is meant for, or *.")
+    ] = None,
+    if_none_match: Annotated[
+        str | None, HeaderParameter(name="If-None-Match", max_length=1024, description="*: only if it is not there.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Prefer",
+            max_length=1024,
+            description="wait=applied: answer once this gateway routes by it, for 10 s at most; then 202.",
+        ),
+    ] = None,
+) -> Mutation:
+    """The dependency `mutation`."""
+    repeatable = None
+    if idempotency_key is not None:
+        asked = (request.method.encode(), request.url.path.encode(), request.scope["query_string"])
+        repeatable = _repeatable(who.token_id, idempotency_key, (*asked, await request.body()))
+    preferences = [one.strip().lower().replace(" ", "") for one in (prefer or "").replace(";", ",").split(",")]
+    return Mutation(
+        office=office,
+        who=who,
+        conditions=Conditions.of(if_match, if_none_match),
+        dry_run=dry_run,
+        waits="wait=applied" in preferences or 'wait="applied"' in preferences,
+        repeatable=repeatable,
+    )
+
+
+def _repeatable(token_id: str, key: str, asked: tuple[bytes, ...]) -> Repeatable:
+    # The key is in the log in no form that leads back to it, and so is the body, which may hold a secret.
+    own = f"{token_id}\0{key}"
+    told = "\0".join([own, *(part.hex() for part in asked)])
+    return Repeatable(lambda number: uuid5(_REPEATABLE, f"{own}\0{number}"), uuid5(_REPEATABLE, told))
+
+
+def _placed(problem: Problem, where: Where) -> Problem:
+    return attrs.evolve(problem, where=where(problem.where))
+
+
+def _diff(before: RoutingSnapshot, after: RoutingSnapshot) -> list[dict[str, Any]]:
+    try:
+        differences: Any = importlib.import_module("projections.diff").differences
+    except ModuleNotFoundError:
+        return []
+    return [attrs.asdict(one) for one in differences(before, after)]

@@ -1,0 +1,157 @@
+"""What differs between two tables, entity by entity and field by field.
+
+Law: total, ordered, and complete: it is empty exactly where the tables hold the same, wherever they stand in the log.
+A secret that changed is told as one that changed; no digest is. It costs a look at each entity, and the forms of those
+that are not the identical object, as the unchanged ones of neighbouring tables are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from engine.snapshot import RoutingSnapshot
+from projections.kinds import KINDS, Kind, Parts
+from projections.phrases import printable
+from projections.words import field_name, field_value, text
+
+_SECRETS: Final = {"digest": "secret", "previous": "previous_secret"}
+"""What the fields are called that hold digests."""
+_SETS: Final = {"keys", "aliases", "groups"}
+_MISSING: Final = object()
+
+
+@attrs.frozen
+class FieldChange:
+    field: str
+    "A path: `limits.burst`, `providers[one].weight`, `rules[0]`."
+    before: Any
+    "A plain value, as the one below; None also where there was none."
+    after: Any
+
+
+@attrs.frozen
+class Difference:
+    kind: str
+    "A key of `projections.kinds.KINDS`."
+    name: str
+    "Empty where there is one of its kind; `group/user` and the like where it belongs to two."
+    change: str
+    "`added`, `removed` or `changed`."
+    fields: tuple[FieldChange, ...] = ()
+    "Of an added entity what is not at its default, of a removed one nothing."
+
+    @property
+    def sentence(self) -> str:
+        """The same in one line for people."""
+        subject = f"{self.kind.replace('_', ' ')} {self.name}".rstrip()
+        told = ", ".join(_phrase(change, is_new=self.change == "added") for change in self.fields)
+        if self.change == "changed":
+            return printable(f"{subject}: {told}")
+        return printable(f"{subject} was {self.change}: {told}" if told else f"{subject} was {self.change}")
+
+
+def differences(before: RoutingSnapshot, after: RoutingSnapshot) -> list[Difference]:
+    """All that the two hold otherwise, in the order of `KINDS`, by name."""
+    if before is after:
+        return []
+    return [
+        difference
+        for name, kind in KINDS.items()
+        for difference in _of_kind(name, kind, kind.entities(before), kind.entities(after))
+    ]
+
+
+def _of_kind(told: str, kind: Kind, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
+    if before is after:
+        return
+    names = [name for name, value in after.items() if before.get(name, _MISSING) is not value]
+    names += [name for name in before if name not in after]
+    if kind.parts is not None:
+        before, after = _apart(kind.parts, before, names), _apart(kind.parts, after, names)
+        names = [*after, *(name for name in before if name not in after)]
+    for name in sorted(names):
+        if name not in after:
+            yield Difference(told, name, "removed")
+        elif name not in before:
+            fields = kind.form(after[name], sparse=True)
+            yield Difference(told, name, "added", tuple(FieldChange(field, None, fields[field]) for field in fields))
+        elif before[name] != after[name]:
+            old, new = before[name], after[name]
+            changes = (*_changes(kind.form(old, sparse=False), kind.form(new, sparse=False)), *_secrets(old, new))
+            # A user's groups are told as members.
+            if changes:
+                yield Difference(told, name, "changed", changes)
+
+
+def _apart(parts: Parts, entities: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {
+        f"{name}/{part}": value for name in names if name in entities for part, value in parts(entities[name]).items()
+    }
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[FieldChange]:
+    for field in dict.fromkeys((*before, *after)):
+        name = f"{path}{field}"
+        old: Any = before.get(field)
+        new: Any = after.get(field)
+        if old == new:
+            continue
+        if field == "providers":
+            yield from _of_providers(name, old, new)
+        elif field == "rules":
+            for place in range(max(len(old), len(new))):
+                one, other = (rules[place] if place < len(rules) else None for rules in (old, new))
+                if one != other:
+                    yield FieldChange(f"{name}[{place}]", one, other)
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _changes(old, new, f"{name}.")
+        else:
+            yield FieldChange(name, old, new)
+
+
+def _of_providers(path: str, before: list[Any], after: list[Any]) -> Iterator[FieldChange]:
+    """By their names. The order is told where it is not what it was with the new ones at its end."""
+    old, new = ({one["name"]: one for one in some} for some in (before, after))
+    for name in dict.fromkeys((*old, *new)):
+        if name in old and name in new:
+            yield from _changes(old[name], new[name], f"{path}[{name}].")
+        else:
+            yield FieldChange(f"{path}[{name}]", old.get(name), new.get(name))
+    if list(new) != [*(name for name in old if name in new), *(name for name in new if name not in old)]:
+        yield FieldChange(f"{path}.order", list(old), list(new))
+
+
+def _secrets(before: Any, after: Any) -> Iterator[FieldChange]:
+    for field, name in _SECRETS.items():
+        old, new = getattr(before, field, None), getattr(after, field, None)
+        if old != new:
+            yield FieldChange(name, None if old is None else "one", None if new is None else "another")
+
+
+def _phrase(change: FieldChange, *, is_new: bool) -> str:
+    path, _, field = change.field.rpartition(".")
+    name = f"{path}.{field}" if path else field_name(field)
+    if is_new:
+        return name if change.after is True else f"{name} {_value(field, change.after)}"
+    if field in _SETS and isinstance(change.before, list) and isinstance(change.after, list):
+        before, after = set(change.before), set(change.after)
+        added = [f"+{one}" for one in change.after if one not in before]
+        dropped = [f"-{one}" for one in change.before if one not in after]
+        return f"{name} {' '.join(added + dropped)}"
+    return f"{name} {_value(field, change.before)} → {_value(field, change.after)}"
+
+
+def _value(field: str, value: Any) -> str:
+    match value:
+        case {"name": name, "url": url}:
+            return f"{name} at {url}"
+        case {"action": action, "match_labels": labels, **rest}:
+            target = f" to {rest['target']}" if rest.get("target") else ""
+            return f"{action}{target} for {text(labels)}"
+        case list():
+            return f"[{', '.join(_value(field, one) for one in value)}]" if value else "none"
+        case Mapping():
+            return f"[{', '.join(f'{name}={_value(name, one)}' for name, one in value.items())}]"
+        case _:
+            return field_value(field, value)
