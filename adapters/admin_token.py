@@ -40,7 +40,7 @@ class Tokens:
         self._unix_s = unix_s
 
     def holder_of(self, authorization: bytes | None) -> Token | None:
-        """The token that an `Authorization` value is `Bearer` with, if it is good now; each includes the scope `read`."""
+        """The token that an `Authorization` value is `Bearer` with, if it is good now."""
         if authorization is None or not authorization.startswith(_BEARER):
             return None
         presented = digest(authorization[len(_BEARER) :])
@@ -49,7 +49,7 @@ class Tokens:
         return token_of(self._snapshot(), presented, self._unix_s())
 
     def accepts(self, authorization: bytes | None) -> bool:
-        """Whether it may read."""
+        """Whether it may read, as all may."""
         return self.holder_of(authorization) is not None
 
 
@@ -69,21 +69,12 @@ async def own_token(
     """
     if secret is not None:
         return digest(secret.encode())
-    if path.exists():
-        return digest(_read(path).encode())
-    return None if writer.snapshot.tokens else await _make_first(path, writer, show)
-
-
-async def _make_first(path: Path, writer: Writer, show: Callable[[str], None]) -> Digest | None:
+    kept = _kept(path)
+    if kept is not None or writer.snapshot.tokens:
+        return kept
     made = secrets.token_urlsafe(32)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return digest(_read(path).encode())
-    except OSError as error:
-        raise StartFailed(f"The admin token file {path} cannot be made: {error.strerror}.", wrong_input=True) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made + "\n")
+    if not _keep(path, made):
+        return _kept(path)
     # In the file before it is in the log: a process that ends in between has a token of its own and no more.
     found = digest(made.encode())
     known = writer.snapshot.streams.get(f"token:{FIRST}")
@@ -95,12 +86,33 @@ async def _make_first(path: Path, writer: Writer, show: Callable[[str], None]) -
         )
     except Outdated:
         # Another process of this log was first, and has shown its own.
-        path.unlink(missing_ok=True)
+        _discard(path)
         return None
     except StoreError as error:
         show(f"The first admin token is this process' own alone, since the event log did not take it: {error}\n")
     show(f"The first admin token, shown once and kept in {path}:\n{made}\n")
     return found
+
+
+def _kept(path: Path) -> Digest | None:
+    return digest(_read(path).encode()) if path.exists() else None
+
+
+def _keep(path: Path, token: str) -> bool:
+    """Whether it is in the file now, which was not there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StartFailed(f"The admin token file {path} cannot be made: {error.strerror}.", wrong_input=True) from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    return True
+
+
+def _discard(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:

@@ -58,7 +58,7 @@ class Nothing:
         return ()
 
 
-def problems_of(manifest: Manifest, *, beside: Beside = Nothing()) -> Iterator[Problem]:  # noqa: B008 - it has no state
+def problems_of(manifest: Manifest, *, beside: Beside = Nothing()) -> Iterator[Problem]:
     """Everything wrong with a table, in its own order."""
     yield from _settings(manifest.settings)
     digests: dict[bytes, str] = {}

@@ -41,9 +41,11 @@ class Difference:
     fields: tuple[FieldChange, ...] = ()
     "Of an added entity what is not at its default, of a removed one nothing."
 
-    @property
-    def sentence(self) -> str:
-        """The same in one line for people."""
+    sentence: str = attrs.field(init=False)
+    "The same in one line for people."
+
+    @sentence.default
+    def _sentence(self) -> str:
         subject = f"{self.kind.replace('_', ' ')} {self.name}".rstrip()
         told = ", ".join(_phrase(change, is_new=self.change == "added") for change in self.fields)
         if self.change == "changed":
@@ -149,8 +151,10 @@ def _value(field: str, value: Any) -> str:
         case {"action": action, "match_labels": labels, **rest}:
             target = f" to {rest['target']}" if rest.get("target") else ""
             return f"{action}{target} for {text(labels)}"
+        case list() if any(isinstance(one, Mapping) for one in value):
+            return f"[{', '.join(_value(field, one) for one in value)}]"
         case list():
-            return f"[{', '.join(_value(field, one) for one in value)}]" if value else "none"
+            return field_value(field, tuple(value))
         case Mapping():
             return f"[{', '.join(f'{name}={_value(name, one)}' for name, one in value.items())}]"
         case _:

@@ -14,4 +14,4 @@ pytest.register_assert_rewrite(
     "tests.postgres",
 )
 
-from tests.postgres import _template, empty_database, log_database, postgres  # noqa: E402, F401 - fixtures of all tests
+from tests.postgres import _databases, empty_database, log_database, postgres  # noqa: E402, F401 - fixtures of all tests

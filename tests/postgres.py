@@ -27,9 +27,14 @@ import trio
 from sqlalchemy import URL, make_url
 
 from adapters.store.postgres_database import open_postgres
-from adapters.store.urls import place_of
+from adapters.store.urls import PostgresServer, place_of
 
 PASSWORD = "hunter2-never-printed"
+EMPTY_LOG = (
+    "TRUNCATE events, vault, replica; UPDATE log_head SET position = 0, hash = decode(repeat('00', 32), 'hex');"
+)
+"""Makes a log that was used an empty one."""
+
 _READY_S = 60
 _numbers = count(1)
 
@@ -70,10 +75,10 @@ class Server:
             database=database or self.url.database,
         )
 
-    def make(self, template: str = "template0") -> str:
+    def make(self) -> str:
         """A new database."""
         name = f"pointsman_test_{os.getpid()}_{next(_numbers)}"
-        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return name
 
     def drop(self, name: str) -> None:
@@ -144,7 +149,7 @@ class OwnServer(Server):
         secret.write_text(PASSWORD)
         secret.chmod(0o644)  # within a directory of that user alone
         command = [str(self._binaries / "initdb"), "-D", str(self._base / "data"), "-U", "pointsman", "-E", "UTF8"]
-        command += ["--locale=C", "--no-sync", "--auth=scram-sha-256", f"--pwfile={secret}"]
+        command += ["--locale=C", "--no-sync", "--auth=password", f"--pwfile={secret}"]
         made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._base, **self._as)
         if made.returncode:
             pytest.fail(f"initdb failed:\n{made.stdout}{made.stderr}")
@@ -215,33 +220,34 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def _template(postgres: Server) -> Iterator[str]:
-    """A database with pointsman's tables, to copy."""
-    name = postgres.make()
-    trio.run(_migrated, postgres.url_of(name))
-    yield name
-    postgres.drop(name)
+def _databases(postgres: Server) -> Iterator[tuple[str, str]]:
+    """Two databases, one with pointsman's tables. Making one takes longer than most tests, so they are shared."""
+    empty, log = postgres.make(), postgres.make()
+    trio.run(_migrated, postgres.url_of(log))
+    yield empty, log
+    postgres.drop(empty)
+    postgres.drop(log)
 
 
 async def _migrated(url: str) -> None:
     place = place_of(url)
-    assert not isinstance(place, Path)
-    assert place is not None
+    assert isinstance(place, PostgresServer)
     async with open_postgres(place):
         pass
 
 
 @pytest.fixture
-def empty_database(postgres: Server) -> Iterator[str]:
+def empty_database(postgres: Server, _databases: tuple[str, str]) -> str:
     """The name of a database without any table."""
-    name = postgres.make()
-    yield name
-    postgres.drop(name)
+    name = _databases[0]
+    remade = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC;"
+    postgres.run(remade, database=name)
+    return name
 
 
 @pytest.fixture
-def log_database(postgres: Server, _template: str) -> Iterator[str]:
+def log_database(postgres: Server, _databases: tuple[str, str]) -> str:
     """The name of a database with an empty log."""
-    name = postgres.make(_template)
-    yield name
-    postgres.drop(name)
+    name = _databases[1]
+    postgres.run(EMPTY_LOG, database=name)
+    return name

@@ -72,7 +72,7 @@ async def defined(process: Process, *facts: TokenDefined | TokenRemoved) -> Asyn
 
 
 async def test_the_first_token_is_made_once_kept_and_shown(begin: Begin, memory: MemoryEventLog) -> None:
-    """Issue item 6: in the log by its digest with the scope admin, in a file of 0600, once on the screen, in no line."""
+    """Issue item 6: in the log by its digest, in a file of 0600, once on the screen, and in no line of the log."""
     process = begin()
     with capture_logs() as logged:
         local = await process.start()

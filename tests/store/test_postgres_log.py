@@ -15,7 +15,7 @@ from adapters.store.postgres import CHANNEL, PostgresEventLog
 from engine.errors import LogDamaged, StoreUnavailable, WrongPosition
 from engine.ports import Appended, Wake
 from tests.contracts.event_log import EventLogContract, OpenLog, all_of, draft
-from tests.postgres import Server
+from tests.postgres import EMPTY_LOG, Server
 from tests.store.postgres_logs import opened
 
 
@@ -29,10 +29,7 @@ class TestPostgresEventLog(EventLogContract):
     def open_log(self, postgres: Server, log_database: str) -> OpenLog:
         @asynccontextmanager
         async def open_() -> AsyncIterator[PostgresEventLog]:
-            await postgres.rows(
-                "TRUNCATE events; UPDATE log_head SET position = 0, hash = decode(repeat('00', 32), 'hex');",
-                database=log_database,
-            )
+            await postgres.rows(EMPTY_LOG, database=log_database)
             async with opened(postgres.url_of(log_database)) as one:
                 yield one.log
 
@@ -44,6 +41,7 @@ async def test_an_identity_column_loses_the_slow_writers_event(postgres: Server,
 
     async def race() -> list[str]:
         first, second, follower = [await postgres.connect(log_database) for _ in range(3)]
+        await first.execute("DROP TABLE IF EXISTS naive")
         await first.execute("CREATE TABLE naive (position BIGINT GENERATED ALWAYS AS IDENTITY, name TEXT)")
         seen: list[str] = []
         position = 0

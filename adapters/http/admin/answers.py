@@ -58,15 +58,12 @@ def paged(
 
 def page_of(name: str, model: Any) -> Any:
     """The model of a page, for the API's description."""
-    fields: Mapping[str, Any] = {
-        "data": attrs.field(type=tuple[model, ...]),
-        "next": attrs.field(type=str | None),
-        "position": attrs.field(type=int),
-    }
-    return attrs.make_class(f"{name}Page", dict(fields), frozen=True, kw_only=True)
+    types: Mapping[str, Any] = {"data": tuple[model, ...], "next": str | None, "position": int}
+    fields = {field: attrs.field(type=kind) for field, kind in types.items()}
+    return attrs.make_class(f"{name}Page", fields, frozen=True, kw_only=True)
 
 
 def event_shown(event: events.Event) -> dict[str, Any]:
     """An event as the API tells it: its type and fields, no digest."""
-    told = attrs.asdict(event, recurse=False, filter=lambda field, _: field.repr)
+    told = attrs.asdict(event, recurse=False, filter=lambda field, _: field.repr is True)
     return {"type": _TYPES[type(event)], **told}

@@ -16,6 +16,7 @@ from adapters.http.admin.problems import Fault, Invalid
 T = TypeVar("T")
 
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
+_UNFIT: Final = re.compile("[\\0\ud800-\udfff]")
 _NO_JSON: Final = Invalid((Fault(where="", what="the body is not valid JSON", valid="one JSON value in UTF-8"),))
 
 
@@ -59,6 +60,10 @@ def parsed(body: bytes) -> Any:
 
 def checked(raw: Any, model: type[T]) -> T:
     """As `decoded`, for a body that is parsed already."""
+    for text in _texts(raw):
+        if _UNFIT.search(text):
+            what = f"{text!r} has a character that cannot be stored"
+            raise Invalid((Fault(where="", what=what, valid="text without U+0000 and without half a surrogate pair"),))
     value = _structured(raw, model)
     for where in _unknown(raw, value, ""):
         raise Invalid((Fault(where=where, what="there is no such field", valid=_fields_of(value, where)),))
@@ -75,6 +80,19 @@ def _structured(raw: Any, model: type[T]) -> T:
         raise Invalid((fault,)) from None
     except RecursionError:
         raise _NO_JSON from None
+
+
+def _texts(raw: Any) -> Iterator[str]:
+    """All texts in a body, its fields' names too."""
+    if isinstance(raw, str):
+        yield raw
+    elif isinstance(raw, dict):
+        for name, value in raw.items():
+            yield name
+            yield from _texts(value)
+    elif isinstance(raw, list):
+        for value in raw:
+            yield from _texts(value)
 
 
 def _unknown(raw: Any, value: Any, at: str) -> Iterator[str]:

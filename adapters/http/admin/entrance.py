@@ -7,7 +7,7 @@ same, whatever was asked for. A token that is revoked or expired is no token fro
 import hmac
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import msgspec
@@ -97,18 +97,15 @@ def known(office: Office, headers: Iterable[tuple[bytes, bytes]]) -> Who | None:
 
 def who_asks(request: Request[Any, Any, Any]) -> Who:
     """The dependency `who`."""
-    who = request.scope[_WHO]  # type: ignore[literal-required]
-    assert isinstance(who, Who)
-    return who
+    return _asking(request)
 
 
 async def admits(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The guard of every route: whether the token's scope is large enough."""
     if connection.scope["path"] in PUBLIC:
         return
-    who: Who = connection.scope[_WHO]  # type: ignore[literal-required]
     # Litestar's own answer to OPTIONS states none.
-    who.needs(handler.opt.get("scope", "read"), "This address")
+    _asking(connection).needs(handler.opt.get("scope", "read"), "This address")
 
 
 def check_scopes(routes: Iterable[Any]) -> None:
@@ -116,6 +113,10 @@ def check_scopes(routes: Iterable[Any]) -> None:
     for route in routes:
         if route.opt.get("scope") not in SCOPES:
             raise ValueError(f"{sorted(route.paths)} {sorted(route.http_methods)} states no scope of {SCOPES}")
+
+
+def _asking(connection: ASGIConnection[Any, Any, Any, Any]) -> Who:
+    return cast("dict[str, Who]", connection.scope)[_WHO]
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

@@ -5,9 +5,8 @@ once counts once; a change that changes nothing appends nothing (DELTA-7). The a
 change holds, and this gateway's next answer is of that position or a later one.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID, uuid5
 
 import attrs
@@ -21,40 +20,30 @@ from adapters.http.admin.conditions import Conditions
 from adapters.http.admin.entrance import Who
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal
-from engine.commands import Command
+from adapters.http.admin.receipt import Receipt
+from engine.commands import ChangeEntities, Command
 from engine.errors import Outdated, Problem, Rejected, StoreUnavailable
+from engine.events import EntityEvent
 from engine.names import CredentialId, Stream
 from engine.runtime.writer import Repeatable, Written
 from engine.snapshot import RoutingSnapshot
+from projections.diff import differences
 
 _REPEATABLE: Final = UUID("6f0f1f0e-6f5b-4a8a-9c52-3f6a2b1d7c40")
+__all__ = ["Done", "Mutation", "Receipt", "Wish", "mutation_of", "wish"]
+
 _SOON_S: Final = 2.0
 """How long an answer waits for this gateway to read what it has written."""
 _APPLIED_S: Final = 10.0
 """The same where the request asks for it (`Prefer: wait=applied`)."""
 
-Where = Callable[[tuple[str | int, ...]], tuple[str | int, ...]]
+Place: TypeAlias = tuple[str | int, ...]
+Where: TypeAlias = Callable[[Place], Place | None]
+"""From a problem's place in a command to its place in the request's body; None: it only follows from another one."""
 
 
-def _as_it_is(where: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _as_it_is(where: Place) -> Place:
     return where
-
-
-@attrs.frozen(kw_only=True)
-class Receipt:
-    """What every change answers."""
-
-    position: int
-    "At which the change holds. Of a dry run: at which it was planned."
-    is_repeated: bool | None = None
-    "True: an earlier request with this Idempotency-Key had done it, and this one did nothing."
-    is_applied: bool | None = None
-    "Whether this gateway's actors run the position; stated where `Prefer: wait=applied` asks."
-    dry_run: bool | None = None
-    events: tuple[dict[str, Any], ...] | None = None
-    "Of a dry run: what would be appended."
-    diff: tuple[dict[str, Any], ...] | None = None
-    "Of a dry run: what would be different."
 
 
 @attrs.frozen
@@ -65,7 +54,11 @@ class Wish:
     secrets: Mapping[CredentialId, str] = attrs.field(factory=dict, repr=False)
     "For the vault, before anything is appended."
     where: Where = _as_it_is
-    "From a problem's place in the command to its place in the request's body."
+
+
+def wish(*facts: EntityEvent, where: Where = _as_it_is, secrets: Mapping[CredentialId, str] | None = None) -> Wish:
+    """That facts of the control plane hold."""
+    return Wish(ChangeEntities(facts), secrets or {}, where)
 
 
 Compose = Callable[[RoutingSnapshot], Wish]
@@ -126,28 +119,28 @@ class Mutation:
         while True:
             snapshot = follower.snapshot
             self.conditions.check(snapshot, about, is_there=exists(snapshot))
-            wish = compose(snapshot)
+            wished = compose(snapshot)
             known = snapshot.streams.get(about)
             versions = {about: 0 if known is None else known.version}
             try:
-                written = await self._write(wish, versions)
+                written = await self._write(wished, versions)
             except Outdated:
                 await trio.lowlevel.checkpoint()
                 continue
             except Rejected as error:
-                raise Rejected(tuple(_placed(problem, wish.where) for problem in error.problems)) from None
+                raise Rejected(_placed(error.problems, wished.where)) from None
             return await self._followed(Done(written, about, snapshot, is_dry=self.dry_run))
 
-    async def _write(self, wish: Wish, versions: Mapping[Stream, int]) -> Written:
+    async def _write(self, wished: Wish, versions: Mapping[Stream, int]) -> Written:
         writer, actor = self.office.writer, self.who.actor
-        planned = writer.plan(wish.command, actor=actor, versions=versions)
+        planned = writer.plan(wished.command, actor=actor, versions=versions)
         if self.dry_run:
             return planned
         if not planned.events and self.office.follower.failing_since is not None:
             raise StoreUnavailable("whether it holds already cannot be told")
-        if wish.secrets and planned.events:
-            await self.office.vault.keep(wish.secrets)
-        return await writer.write(wish.command, actor=actor, versions=versions, repeatable=self.repeatable)
+        if wished.secrets and planned.events:
+            await self.office.vault.keep(wished.secrets)
+        return await writer.write(wished.command, actor=actor, versions=versions, repeatable=self.repeatable)
 
     async def _followed(self, done: Done) -> Done:
         if done.is_dry:
@@ -239,13 +232,11 @@ def _repeatable(token_id: str, key: str, asked: tuple[bytes, ...]) -> Repeatable
     return Repeatable(lambda number: uuid5(_REPEATABLE, f"{own}\0{number}"), uuid5(_REPEATABLE, told))
 
 
-def _placed(problem: Problem, where: Where) -> Problem:
-    return attrs.evolve(problem, where=where(problem.where))
+def _placed(problems: tuple[Problem, ...], where: Where) -> tuple[Problem, ...]:
+    placed = [(problem, where(problem.where)) for problem in problems]
+    told = tuple(attrs.evolve(problem, where=place) for problem, place in placed if place is not None)
+    return told or problems
 
 
 def _diff(before: RoutingSnapshot, after: RoutingSnapshot) -> list[dict[str, Any]]:
-    try:
-        differences: Any = importlib.import_module("projections.diff").differences
-    except ModuleNotFoundError:
-        return []
     return [attrs.asdict(one) for one in differences(before, after)]

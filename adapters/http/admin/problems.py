@@ -13,6 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
 
+from adapters.http.admin.receipt import Receipt
 from engine.errors import (
     IdempotencyConflict,
     LogDamaged,
@@ -234,5 +235,10 @@ def _documented(*statuses: int) -> Mapping[int, ResponseSpec]:
 
 READS: Final = _documented(400, 401, 403, 404, 422, 503)
 """What a route that changes nothing may answer beside its answer."""
-CHANGES: Final = _documented(400, 401, 403, 404, 409, 412, 422, 503)
+CHANGES: Final[Mapping[int, ResponseSpec]] = {
+    202: ResponseSpec(
+        Receipt, description="In the log; this gateway did not run it in time.", generate_examples=False
+    ),
+    **_documented(400, 401, 403, 404, 409, 412, 422, 503),
+}
 """What a route that changes something may answer."""
