@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format bench bench-machine bench-storm lock clean
+.PHONY: run test check format bench bench-machine bench-storm bench-replicas lock clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/pointsman demo
@@ -31,6 +31,9 @@ bench-machine: $(VENV)/.installed
 
 bench-storm: $(VENV)/.installed
 	$(BIN)/python bench/storm.py
+
+bench-replicas: $(VENV)/.installed-dev
+	$(BIN)/python bench/replicas.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,13 +1,15 @@
 """The configuration file in force: read, decided, kept in step.
 
 Law: a file is taken whole or not at all; the last good one stays in force (CFG-19), and what is wrong with the newest
-is observable until it is mended (DEF-51). Secrets are in the vault before the event that names them is in the log.
+is observable until it is mended (DEF-51). Secrets are in the vault before the event that names them is in the log. A
+file whose source was released is not applied until it is claimed again: the table is what the log says.
 """
 
 import traceback
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import attrs
 import structlog
@@ -37,11 +39,14 @@ class FileStatus:
     "At which the last good content held."
     problems: tuple[str, ...] = ()
     "Why the newest content is not in force; empty when it is."
+    released_at: Position | None = None
+    "The position at which the file's source was released; None: it is the file's."
 
 
 class ConfigurationFile:
     def __init__(self, path: Path, writer: Writer, vault: Vault, *, strict: bool, environ: Mapping[str, str]) -> None:
         self._path = path
+        self._source = f"file:{path.name}"
         self._writer = writer
         self._vault = vault
         self._strict = strict
@@ -58,8 +63,13 @@ class ConfigurationFile:
             return None
         return cls(settings.config, writer, vault, strict=settings.strict_config, environ=environ)
 
-    async def read_first(self, snapshot: RoutingSnapshot) -> Loaded:
-        """As `read`, at the start, when there is no last good content to stay with. Raises StartFailed."""
+    async def read_first(self, snapshot: RoutingSnapshot) -> Loaded | None:
+        """As `read`, at the start, when there is no last good content to stay with; None where it was released.
+
+        Raises StartFailed.
+        """
+        if self._is_released(snapshot):
+            return None
         try:
             return await self.read(snapshot)
         except ConfigError as error:
@@ -77,7 +87,7 @@ class ConfigurationFile:
             )
         )
         try:
-            decide(snapshot, ApplyManifest(loaded.manifest), source=f"file:{self._path.name}")
+            decide(snapshot, ApplyManifest(loaded.manifest), source=self._source)
         except Rejected as rejected:
             raise loaded.explain(rejected) from None
         return loaded
@@ -88,7 +98,7 @@ class ConfigurationFile:
         for warning in loaded.warnings:
             _log.warning("configuration", warning=warning)
         await self._vault.keep(loaded.credentials)
-        written = await self._writer.write(ApplyManifest(loaded.manifest), actor=f"file:{self._path.name}")
+        written = await self._writer.write(ApplyManifest(loaded.manifest), actor=self._source)
         position = written.position
         self.status = FileStatus(self._path.name, position)
         _log.info("configuration file in force", file=self._path.name, position=position)
@@ -110,11 +120,17 @@ class ConfigurationFile:
 
     async def _take_newest(self) -> None:
         while True:
+            snapshot = self._writer.snapshot
+            if self._is_released(snapshot):
+                return
             try:
-                await self.apply(await self.read(self._writer.snapshot))
+                await self.apply(await self.read(snapshot))
             except ConfigError as error:
                 self._stay(error.problems)
                 return
+            except Rejected:
+                # What it was read for has changed on the way; then the next look says why not, in the file's terms.
+                await trio.sleep(_RETRY_S)
             except StoreError as error:
                 self._stay((f"{self._path}: the event store did not take it: {error}",))
                 await trio.sleep(_RETRY_S)
@@ -126,6 +142,20 @@ class ConfigurationFile:
                 return
             else:
                 return
+
+    def _is_released(self, snapshot: RoutingSnapshot) -> bool:
+        """Say so, loudly, where it is."""
+        if self._source not in snapshot.released:
+            return False
+        release = snapshot.streams.get(f"source:{self._source}")
+        position = snapshot.position if release is None else release.position
+        problem = (
+            f"{self._path}: its source was released at position {position}, so this gateway goes by the event log; "
+            f"to have the file in force again: POST /admin/v1/sources/{quote(self._source)}/claim, then change the file"
+        )
+        self.status = FileStatus(self._path.name, self.status.position, (problem,), position)
+        _log.error("configuration file released; the event log is in force without it", problem=problem)
+        return True
 
     def _stay(self, problems: tuple[str, ...]) -> None:
         self.status = attrs.evolve(self.status, problems=problems)

@@ -36,6 +36,14 @@ class Client:
     async def get(self, path: str) -> Answer:
         return await self._exchange(h11.Request(method="GET", target=path, headers=[("host", "bench")]), b"", None)
 
+    async def put(self, path: str, document: dict[str, Any], token: str) -> Answer:
+        body = json.dumps(document).encode()
+        headers = [
+            *(("host", "bench"), ("content-type", "application/json"), ("content-length", str(len(body)))),
+            ("authorization", f"Bearer {token}"),
+        ]
+        return await self._exchange(h11.Request(method="PUT", target=path, headers=headers), body, None)
+
     async def chat(self, model: str, *, stream: bool = False, on_head: trio.Event | None = None) -> Answer:
         """A chat completion, with the whole body; `on_head` is set once the answer has begun."""
         question = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hello"}]}

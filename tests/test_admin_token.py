@@ -180,7 +180,7 @@ async def test_a_place_where_no_file_can_be_made_is_named(begin: Begin, tmp_path
 async def test_a_bearer_of_any_good_token_is_known(begin: Begin) -> None:
     """The process' own and the log's, by scope; expired, removed, misspelt and absent ones are nobody's."""
     process = begin()
-    facts = [
+    facts: list[TokenDefined | TokenRemoved] = [
         TokenDefined("reader", digest(b"r").hex(), "read"),
         TokenDefined("late", digest(b"l").hex(), "operate", expires_at=NOW),
         TokenDefined("gone", digest(b"g").hex(), "admin"),

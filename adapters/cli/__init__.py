@@ -5,6 +5,7 @@ Verbs are imported when they run, so that `--help` and `log` do not pay for the 
 """
 
 from importlib import import_module, metadata
+from keyword import iskeyword
 
 import click
 
@@ -15,6 +16,7 @@ _VERBS = {
     "watch": "Watch the live routing state of a running gateway.",
     "log": "Print the event log, one sentence per event.",
     "convert": "Convert another gateway's configuration.",
+    "import": "Import another system's entities into the event log.",
     "show": "Print the routing table at a position of the log.",
     "backup": "Copy the database while the gateway writes it.",
     "vault": "Replace the key that seals upstream credentials.",
@@ -28,7 +30,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = getattr(import_module(f"adapters.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"adapters.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

@@ -11,6 +11,7 @@ import click
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from adapters.cli.bearer import VARIABLE, admin_token
 from adapters.cli.running import AddressType, run
 from adapters.live.messages import decode
 from adapters.live.websocket import HEARTBEAT_S
@@ -46,7 +47,7 @@ def watch(*, control: Address, admin_token_file: Path, as_json: bool, count: int
 
 
 async def _watch(control: Address, token: str | None, token_file: Path, *, as_json: bool, count: int | None) -> None:
-    bearer = _checked(token or _read(token_file), "POINTSMAN_ADMIN_TOKEN" if token else str(token_file))
+    bearer = admin_token({VARIABLE: token} if token else {}, token_file)
     stream = await _connect(control)
     with _plain_text() if as_json else _screen() as show, _sentences(control):
         try:
@@ -159,21 +160,3 @@ def _why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or f"no answer within {_HANDSHAKE_S:g} seconds"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise StartFailed(
-            f"No admin token: the file {path} cannot be read ({why}); give POINTSMAN_ADMIN_TOKEN or "
-            "--admin-token-file.",
-            wrong_input=True,
-        ) from None
-
-
-def _checked(token: str, source: str) -> bytes:
-    if not token or not token.isascii() or not token.isprintable():
-        raise StartFailed(f"What {source} gives is no admin token: printable ASCII characters.", wrong_input=True)
-    return token.encode()

@@ -1,6 +1,6 @@
 """A file in the onwards format to a manifest.
 
-Law: `load` returns a manifest that `engine.decide` accepts, or raises every problem of the file at once; no secret
+Law: `load_text` returns a manifest that `engine.decide` accepts, or raises every problem of the file at once; no secret
 is in the manifest, in a warning, in an error or in a `repr`. It is synchronous and may take a second for thousands
 of pools: a running gateway calls it in a thread.
 """
@@ -59,7 +59,18 @@ def load(
     `strict` makes what would be ignored an error (CFG-1); `credential_id` gives an upstream secret its name in the
     vault. Raises ConfigError.
     """
-    content = read(path)
+    return load_text(path, read(path), strict=strict, credential_id=credential_id, environ=environ)
+
+
+def load_text(
+    path: Path,
+    content: bytes,
+    *,
+    strict: bool,
+    credential_id: Callable[[str], CredentialId],
+    environ: Mapping[str, str],
+) -> Loaded:
+    """As `load`, for the content of a file that need not be there. Raises ConfigError."""
     document = parse(path, content)
     examined = examine(document)
     errors, warnings, ignored = list(examined.errors), list[Finding](), list(examined.ignored)

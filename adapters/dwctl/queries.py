@@ -71,18 +71,18 @@ def _select(ours: str, table: Found, source: Mapping[str, Mapping[str, str]]) ->
     if ours == "tariffs" and "valid_until" in table.columns:
         # In microseconds; the far future of an `infinity` has none.
         instant = "CASE WHEN isfinite(valid_until) THEN (extract(epoch FROM valid_until) * 1000000)::bigint END"
-        chosen += f", {instant} AS ends_us, valid_until IS NOT NULL AS is_dated"
+        chosen += f", {instant} AS ends_us"
     return f"SELECT {chosen} FROM {_quoted(table.name)} ORDER BY {', '.join(_order(table))}"  # noqa: S608 - quoted
 
 
 def _order(table: Found) -> Iterator[str]:
     """A total order, so that one source has one outcome (SYNC-30)."""
-    for column in ("id", *TABLES_KEYS):
+    for column in ("id", *_KEYS):
         if column in table.columns:
             yield _quoted(table.columns[column])
 
 
-TABLES_KEYS: Final = (
+_KEYS: Final = (
     "composite_model_id",
     "deployed_model_id",
     "user_id",
@@ -134,7 +134,7 @@ def _reason(column: str) -> str:
     if column in _REASONS:
         return _REASONS[column]
     if column.startswith(("fallback_", "backoff_")):
-        return "a pause between attempts cannot be told of a model here"
+        return "pauses between attempts are not part of a model here"
     if _SPENDING.fullmatch(column):
         return "caps on spending are not known here"
     return "the importer does not know this column"

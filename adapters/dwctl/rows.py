@@ -1,7 +1,7 @@
 """Values of one row of the source.
 
-Law: NULL, and a column that this version of the source lacks, take the stated default; a value that can mean nothing here
-takes what dwctl makes of it or the nearest that is valid, and is told (DEF-9, DEF-10). Fractions stay (RL-2).
+Law: NULL, and a column that this version of the source lacks, take the stated default; a value that can mean nothing
+here takes what dwctl makes of it or the nearest that is valid, and is told (DEF-9, DEF-10). Fractions stay (RL-2).
 """
 
 import math

@@ -1,7 +1,7 @@
 """The tables of a dwctl database and what is asked of them (SYNC-1).
 
-Law: columns that a version lacks have a stated default and are told; without the essential ones nothing is read, and one
-error lists them all. Ids and numbers are asked for as text, so that no float lies between their digits and ours.
+Law: columns that a version lacks have a stated default and are told; without the essential ones nothing is read, and
+one error lists them all. Ids and numbers are asked for as text, so that no float lies between their digits and ours.
 """
 
 from collections.abc import Mapping
@@ -134,8 +134,8 @@ def find(source: Mapping[str, Mapping[str, str]], findings: Findings) -> Mapping
     if missing:
         raise StartFailed(
             "The source is no dwctl database that this user can read: it lacks "
-            f"{', '.join(missing)}; give dwctl's own database (?search_path=… names a schema in it) and a user that may "
-            "SELECT from these.",
+            f"{', '.join(missing)}; give dwctl's own database (?search_path=… names a schema in it) and a user that "
+            "may SELECT from these.",
             wrong_input=True,
         )
     return found

@@ -1,7 +1,7 @@
 """The rows of a dwctl database to wishes.
 
-Law: pure and deterministic: the same rows are the same wishes and findings, whatever their order (SYNC-30). No secret is
-in a wish but in `credentials`, and none in a finding.
+Law: pure and deterministic: the same rows are the same wishes and findings, whatever the clock says (SYNC-30). No
+secret is in a wish but in `credentials`, and none in a finding.
 """
 
 from collections.abc import Callable, Mapping, Sequence

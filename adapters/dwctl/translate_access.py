@@ -76,9 +76,7 @@ def _ledgers(
             yield user_id, CreditsCheckpointed(user_id, row.amount("balance"), int(row.text("seq", "0")))
 
 
-def _tariffs(
-    source: Source, models: Container[ModelId], findings: Findings
-) -> Iterator[tuple[str, TariffDefined]]:
+def _tariffs(source: Source, models: Container[ModelId], findings: Findings) -> Iterator[tuple[str, TariffDefined]]:
     """SYNC-5 asks for no beginning: a tariff without an end is current. One with an end is so until then."""
     for values in source.get("tariffs", ()):
         row = Row(values, f"tariff {values['id']}", findings)

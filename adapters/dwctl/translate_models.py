@@ -200,6 +200,4 @@ def _rule(
         return denies
     if not opens_redirects:
         row.tell("a redirect admits only callers that may use its target too, unlike in dwctl (DEF-26)")
-    return TrafficRuleDefined(
-        model.model_id, purpose, Action.REDIRECT.value, target_id, opens_target=opens_redirects
-    )
+    return TrafficRuleDefined(model.model_id, purpose, Action.REDIRECT.value, target_id, opens_target=opens_redirects)

@@ -1,7 +1,7 @@
 """What the source says there should be, as facts of this control plane.
 
-Law: all of it is by the source's own ids, which are the ids here too; secrets stand in `credentials` alone, on their way
-to the vault.
+Law: all of it is by the source's own ids, which are the ids here too; secrets stand in `credentials` alone, on their
+way to the vault.
 """
 
 from collections.abc import Mapping

@@ -129,7 +129,10 @@ def _load(path: Path) -> Cached:
         if _stamp(connection)[0] != APPLICATION_ID:
             raise _Unreadable("it is no snapshot cache")
         connection.execute("BEGIN")
-        written_by, head_hash, digest = connection.execute("SELECT fingerprint, head_hash, sum FROM cache").fetchone()
+        saved = connection.execute("SELECT fingerprint, head_hash, sum FROM cache").fetchone()
+        if saved is None:
+            raise _Unreadable("nothing was saved in it")
+        written_by, head_hash, digest = saved
         if written_by != fingerprint():
             raise _Unreadable("another version of pointsman wrote it")
         total = _Sum(head_hash)

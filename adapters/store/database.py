@@ -169,6 +169,3 @@ def _cause(error: SQLAlchemyError | sqlite3.Error) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error
-
-
-Database = SqliteDatabase  # TEMPORARY

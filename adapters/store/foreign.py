@@ -12,8 +12,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from adapters.store.bridge import open_asyncio_side
-from adapters.store.listener import GONE
-from adapters.store.postgres_opening import cannot_use
+from adapters.store.postgres_opening import GONE, cannot_use
 from adapters.store.urls import PostgresServer
 from engine.errors import StartFailed, StoreUnavailable
 

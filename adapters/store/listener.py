@@ -11,19 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-import asyncpg  # type: ignore[import-untyped]  # it has none
-
 from adapters.store.sync import SyncState
 
-CONNECT_S: Final = 3.0
 CHECK_EVERY_S: Final = 5.0
 """A TCP connection whose other end is gone without a word looks like one on which nothing happens."""
 ANSWER_S: Final = 2.0
 _PAUSE_S: Final = (0.05, 2.0)
 """The first and the longest pause between attempts."""
-
-GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What asyncpg raises where a server is away or refuses."""
 
 
 class Audience(Protocol):
@@ -52,7 +46,7 @@ class Listener:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connect = connect
-        "Gives an awaitable of an `asyncpg.Connection`, bounded in time."
+        "Gives an awaitable of an asyncpg connection, bounded in time."
         self._channel = channel
         self._audience = audience
         self._check_every_s = check_every_s
@@ -81,7 +75,7 @@ class Listener:
                     reason = await self._listen(connection)
                 finally:
                     connection.terminate()
-            except GONE as error:
+            except Exception as error:  # noqa: BLE001 - none that we know, none that we do not, may end it
                 reason = f"{type(error).__name__}: {error}".removesuffix(": ")
             self._audience.changed(SyncState.DISCONNECTED, reason)
             self._audience.changed(SyncState.RECONNECTING, None)
@@ -89,7 +83,7 @@ class Listener:
             pause = min(pause * 2, longest)
 
     async def _listen(self, connection: Any) -> str:
-        """Why it ended. Raises what `GONE` lists."""
+        """Why it ended, unless it raises that."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         await connection.add_listener(self._channel, lambda _c, _pid, _channel, payload: self._audience.heard(payload))

@@ -18,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from adapters.store.bridge import AsyncioSide, open_asyncio_side
-from adapters.store.listener import CONNECT_S, GONE
-from adapters.store.postgres_opening import cannot_use, prepare
+from adapters.store.postgres_opening import GONE, cannot_use, prepare
 from adapters.store.transactions import ConstraintBroken, DatabaseDamaged, Work
 from adapters.store.urls import PostgresServer
 from engine.errors import OutcomeUnknown, StartFailed, StoreError, StoreUnavailable
 
 T = TypeVar("T")
 
+CONNECT_S: Final = 3.0
 CONNECTIONS: Final = 2
 """For writing, and as many for reading; one more listens."""
 IDLE_MS: Final = 2500
@@ -52,13 +52,18 @@ class PostgresDatabase:
         self._reading = trio.Semaphore(CONNECTIONS)
         self._preparing = trio.Lock()
         self._is_prepared = False
+        self._attempts = 0
+        self._last_attempt = ""
         self._closed = False
 
     async def prepare(self) -> None:
         """Make or check the tables, once. Raises StartFailed, StoreUnavailable; neither says a password."""
+        begun = self._attempts
         async with self._preparing:
             if self._is_prepared:
                 return
+            if self._attempts > begun:  # who waited for an attempt that failed does not wait for another
+                raise StoreUnavailable(self._last_attempt)
             bounds = {"lock_timeout": str(_OPENING_MS), "statement_timeout": str(_OPENING_MS)}
             mode = {"default_transaction_read_only": "on" if self._read_only else "off"}
             engine = _engine(
@@ -67,7 +72,10 @@ class PostgresDatabase:
             try:
                 await self.side.call(prepare, engine, self.server, self._read_only)
             except (SQLAlchemyError, *GONE) as error:
-                raise cannot_use(self.server, cause_of(error)) from None
+                refused = cannot_use(self.server, cause_of(error))
+                self._attempts += 1
+                self._last_attempt = str(refused)
+                raise refused from None
             self._is_prepared = True
 
     async def write(self, work: Work[T]) -> T:

@@ -16,6 +16,9 @@ from adapters.store.schema import APPLICATION_ID, SCHEMA_VERSION, VERSION_TABLE,
 from adapters.store.urls import PostgresServer
 from engine.errors import PointsmanError, StartFailed, StoreUnavailable
 
+GONE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What the driver raises by itself, mostly where there is no connection."""
+
 _AWAY: Final = (
     OSError,
     TimeoutError,

@@ -21,7 +21,6 @@ from engine.events import Draft, Event, KeyDefined, KeyRemoved, PoolDefined, Poo
 from engine.names import Position
 from engine.ports import Appended, EventLog, Found, Wake
 
-
 OpenLog = Callable[[], AbstractAsyncContextManager[VerifiableLog]]
 
 

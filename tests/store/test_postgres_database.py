@@ -75,12 +75,12 @@ async def test_a_connection_lost_on_the_way_means_unknown(url: str) -> None:
 
 async def test_a_connection_lost_at_rest_is_no_error(postgres: Server, log_database: str) -> None:
     """The pool notices before it lends it."""
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
     async with open_postgres(server_of(postgres.url_of(log_database))) as database:
         for _ in range(3):
             await database.write(statements(MOVE))
             assert await database.read(HEAD) == [(5,)]
-            assert len(await postgres.rows(others, database=log_database)) == 2
+            assert len(await postgres.rows(others, log_database)) == 2
             with trio.fail_after(5):
                 while await _connections(postgres, log_database):
                     await trio.sleep(0.005)

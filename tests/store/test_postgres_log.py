@@ -49,8 +49,9 @@ async def test_an_identity_column_loses_the_slow_writers_event(postgres: Server,
         async def follow() -> None:
             nonlocal position
             rows = "SELECT position, name FROM naive WHERE position > $1 ORDER BY position"
-            for position, name in await follower.fetch(rows, position):  # noqa: B007 - kept for the next page
-                seen.append(name)
+            for row in await follower.fetch(rows, position):
+                position = row["position"]
+                seen.append(row["name"])
 
         slow = first.transaction()
         await slow.start()
@@ -216,8 +217,8 @@ async def test_a_changed_column_is_found(postgres: Server, log_database: str, co
         "DELETE FROM events WHERE position = 3",
         "DELETE FROM events WHERE position >= 3",
         "UPDATE log_head SET position = 2",
-        "DELETE FROM events WHERE position >= 3; UPDATE log_head SET position = 2,"
-        " hash = (SELECT hash FROM events WHERE position = 2);",
+        """DELETE FROM events WHERE position >= 3;
+        UPDATE log_head SET position = 2, hash = (SELECT hash FROM events WHERE position = 2);""",
     ],
 )
 async def test_a_log_that_lost_events_is_damaged(postgres: Server, log_database: str, statement: str) -> None:

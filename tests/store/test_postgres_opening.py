@@ -74,7 +74,7 @@ async def test_six_may_start_at_once(url: str) -> None:
 
 
 async def _revision(connection: AsyncConnection) -> object:
-    return (await connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one()
+    return (await connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one()  # noqa: S608
 
 
 async def test_migrations_make_what_the_code_expects(url: str, tmp_path: Path) -> None:
@@ -141,7 +141,9 @@ async def test_looking_makes_no_tables(postgres: Server, empty_database: str) ->
     assert await postgres.rows(tables, database=empty_database) == []
 
 
-@pytest.mark.parametrize("change", [{"password": "wrong-hunter2"}, {"username": "nobody-here"}, {"database": "not_there"}])
+@pytest.mark.parametrize(
+    "change", [{"password": "wrong-hunter2"}, {"username": "nobody-here"}, {"database": "not_there"}]
+)
 async def test_a_wrong_name_or_password_is_the_operators(url: str, change: dict[str, str]) -> None:
     """Wrong input, in the server's words."""
     refused = await refusal(make_url(url).set(**change).render_as_string(hide_password=False))  # type: ignore[arg-type]

@@ -192,8 +192,7 @@ async def test_an_event_of_a_newer_version_says_so(tmp_path: Path, is_unknown: b
     newer = {"type": "pool.painted", "schema_version": 1} if is_unknown else {"schema_version": 99}
     (row,) = rows(path, "SELECT * FROM events")
     entry = Entry(*row)._replace(position=2, stream_version=2, event_id=an_id(2).hex, **newer)
-    columns = ", ".join("?" for _ in entry)
-    change(path, f"INSERT INTO events VALUES ({columns})", *extend(first, entry))
+    change(path, "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", *extend(first, entry))
     change(path, "UPDATE log_head SET position = 2, hash = (SELECT hash FROM events WHERE position = 2)")
     async with open_log(path) as log:
         assert await log.verify() == 2
@@ -308,3 +307,13 @@ async def test_another_process_append_wakes_a_waiter(tmp_path: Path) -> None:
             assert await log.wait(0) is Wake.POLL
             assert [one.actor for one in await log.read(0)] == ["appender"]
             assert (await log.append([draft(1)], expected=1, actor="a")).position == 2
+
+
+async def test_a_reader_that_begins_at_the_head_reads_on(tmp_path: Path) -> None:
+    """SYNC-18: as one does that starts from its cache: nothing is there at first, and then something is."""
+    async with open_log(tmp_path / "log.db") as log:
+        await log.append([draft(1)], expected=0, actor="a")
+    async with open_log(tmp_path / "log.db") as again:
+        assert list(await again.read(1)) == []
+        await again.append([draft(2)], expected=1, actor="a")
+        assert [one.position for one in await again.read(1)] == [2]

@@ -58,12 +58,15 @@ class Place:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        url = f"sqlite+aiosqlite:///{tmp_path}/a.db"
-    else:
-        server: Server = request.getfixturevalue("postgres")
-        url = server.url_of(request.getfixturevalue("log_database"))
+        return f"sqlite+aiosqlite:///{tmp_path}/a.db"
+    server: Server = request.getfixturevalue("postgres")
+    return server.url_of(request.getfixturevalue("log_database"))
+
+
+@pytest.fixture
+async def place(url: str, tmp_path: Path) -> Place:
     place = Place(url, tmp_path / "key")
     await place.fill()
     return place
@@ -219,17 +222,15 @@ import os, signal, sys, trio
 from pathlib import Path
 from adapters.store.rotation import rotate_vault
 left = int(sys.argv[3])
+here = os.path.dirname(sys.argv[2])
 def kill_at(event, args):
     global left
-    if event in ("open", "os.rename", "os.link", "os.remove", "sqlite3.connect") and armed:
+    if event in ("open", "os.rename", "os.link", "os.remove", "sqlite3.connect") and str(args[0]).startswith(here):
         left -= 1
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
-armed = False
 sys.addaudithook(kill_at)
 async def main():
-    global armed
-    armed = True
     await rotate_vault(sys.argv[1], environ={}, key_file=Path(sys.argv[2]))
 trio.run(main)
 """

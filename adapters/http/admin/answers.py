@@ -12,7 +12,6 @@ import attrs
 from litestar import Response
 from litestar.params import QueryParameter
 
-
 from adapters.codec import KINDS
 from engine import events
 from engine.names import Stream

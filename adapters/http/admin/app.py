@@ -68,7 +68,22 @@ def all_routes() -> list[Any]:
     import importlib, importlib.util
 
     routes = []
-    for name in ("keys", "tokens", "sources", "apply", "log", "table", "replicas"):
+    for name in (
+        "inventory",
+        "composites",
+        "traffic",
+        "people",
+        "credits",
+        "defaults",
+        "pools",
+        "keys",
+        "tokens",
+        "sources",
+        "apply",
+        "log",
+        "table",
+        "replicas",
+    ):
         full = f"adapters.http.admin.{name}"
         if importlib.util.find_spec(full) is not None:
             routes += getattr(importlib.import_module(full), "routes", [])

@@ -16,7 +16,9 @@ from adapters.http.admin.problems import Fault, Invalid
 T = TypeVar("T")
 
 _AT: Final = re.compile(r" - at `\$\.?(.*)`$")
+_EXPECTED: Final = re.compile(r"(?:Expected|missing required) (.+?)(?:, got .*)?$")
 _UNFIT: Final = re.compile("[\\0\ud800-\udfff]")
+_MOST: Final = 2**53 - 1
 _NO_JSON: Final = Invalid((Fault(where="", what="the body is not valid JSON", valid="one JSON value in UTF-8"),))
 
 
@@ -45,6 +47,31 @@ class StrictBody(AbstractDTO[Any]):
         return decoded(value, model)
 
 
+class MergePatch(StrictBody):
+    """The same for a route that takes a merge patch (RFC 7396): its model only describes it, and the body comes as a
+    dict.
+    """
+
+    def decode_bytes(self, value: bytes) -> Any:
+        raw = parsed(value)
+        if not isinstance(raw, dict):
+            raise Invalid((Fault(where="", what="the patch is no JSON object", valid="the fields to change"),))
+        return raw
+
+
+def merged(present: Any, patch: Any) -> Any:
+    """RFC 7396, 2."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(present) if isinstance(present, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
 def decoded(body: bytes, model: type[T]) -> T:
     """A body as a value of its model. Raises Invalid."""
     return checked(parsed(body), model)
@@ -60,10 +87,8 @@ def parsed(body: bytes) -> Any:
 
 def checked(raw: Any, model: type[T]) -> T:
     """As `decoded`, for a body that is parsed already."""
-    for text in _texts(raw):
-        if _UNFIT.search(text):
-            what = f"{text!r} has a character that cannot be stored"
-            raise Invalid((Fault(where="", what=what, valid="text without U+0000 and without half a surrogate pair"),))
+    for fault in _unfit(raw):
+        raise Invalid((fault,))
     value = _structured(raw, model)
     for where in _unknown(raw, value, ""):
         raise Invalid((Fault(where=where, what="there is no such field", valid=_fields_of(value, where)),))
@@ -76,23 +101,27 @@ def _structured(raw: Any, model: type[T]) -> T:
     except msgspec.ValidationError as error:
         text = str(error)
         at = _AT.search(text)
-        fault = Fault(where=at[1] if at else "", what=_AT.sub("", text), valid="see /schema")
+        what = _AT.sub("", text)
+        valid = _EXPECTED.search(what)
+        fault = Fault(where=at[1] if at else "", what=what, valid=valid[1].replace("`", "") if valid else "see /schema")
         raise Invalid((fault,)) from None
     except RecursionError:
         raise _NO_JSON from None
 
 
-def _texts(raw: Any) -> Iterator[str]:
-    """All texts in a body, its fields' names too."""
-    if isinstance(raw, str):
-        yield raw
-    elif isinstance(raw, dict):
-        for name, value in raw.items():
-            yield name
-            yield from _texts(value)
-    elif isinstance(raw, list):
-        for value in raw:
-            yield from _texts(value)
+def _unfit(raw: Any) -> Iterator[Fault]:
+    """What no store keeps and no client reads back alike, wherever it stands."""
+    left = [raw]
+    while left:
+        one = left.pop()
+        if isinstance(one, str) and _UNFIT.search(one):
+            yield Fault(where="", what=f"{one!r} cannot be stored", valid="text without U+0000 and lone surrogates")
+        elif isinstance(one, int | float) and not -_MOST <= one <= _MOST:
+            yield Fault(where="", what="a number is out of range", valid=f"-{_MOST} to {_MOST} (RFC 8259, 6)")
+        elif isinstance(one, dict):
+            left += [*one, *one.values()]
+        elif isinstance(one, list):
+            left += one
 
 
 def _unknown(raw: Any, value: Any, at: str) -> Iterator[str]:

@@ -112,11 +112,12 @@ class Mutation:
         office, follower = self.office, self.office.follower
         if follower.is_stuck:
             raise Refusal(503, f"The event log cannot be understood: {follower.failing_since}.", {"retry-after": "10"})
-        if self.repeatable is not None and not self.dry_run:
-            earlier = await office.writer.earlier(self.repeatable)
-            if earlier is not None:
-                return await self._followed(Done(earlier, about, follower.snapshot))
         while True:
+            if self.repeatable is not None and not self.dry_run:
+                # Each time, since it may be the same request that was quicker.
+                earlier = await office.writer.earlier(self.repeatable)
+                if earlier is not None:
+                    return await self._followed(Done(earlier, about, follower.snapshot))
             snapshot = follower.snapshot
             self.conditions.check(snapshot, about, is_there=exists(snapshot))
             wished = compose(snapshot)
@@ -212,7 +213,7 @@ async def mutation_of(
     """The dependency `mutation`."""
     repeatable = None
     if idempotency_key is not None:
-        asked = (request.method.encode(), request.url.path.encode(), request.scope["query_string"])
+        asked = (request.method.encode(), request.scope["path"].encode(), request.scope["query_string"])
         repeatable = _repeatable(who.token_id, idempotency_key, (*asked, await request.body()))
     preferences = [one.strip().lower().replace(" ", "") for one in (prefer or "").replace(";", ",").split(",")]
     return Mutation(

@@ -1,10 +1,11 @@
 """What the admin API works with; the composition root fills it in."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 
+from adapters.submitted import Loader
 from engine.events import Event, Recorded
 from engine.names import Alias, CredentialId, Position, Stream
 from engine.runtime.follower import Follower
@@ -60,12 +61,6 @@ class Seen(Protocol):
     def age_us(self) -> int: ...
 
 
-class Loader(Protocol):
-    """Reads the text of a configuration file, as the file's own watcher would."""
-
-    def __call__(self, name: str, content: bytes) -> Any: ...
-
-
 @attrs.frozen
 class Office:
     writer: Writer
@@ -87,3 +82,5 @@ class Office:
     replica_id: str = ""
     local_token: bytes | None = attrs.field(default=None, repr=False)
     "Digest of the token this process was started with, which has the scope `admin`; None: it has none."
+    load: Loader | None = None
+    "What reads configuration files that are sent; None: none are taken."

@@ -236,9 +236,7 @@ def _documented(*statuses: int) -> Mapping[int, ResponseSpec]:
 READS: Final = _documented(400, 401, 403, 404, 422, 503)
 """What a route that changes nothing may answer beside its answer."""
 CHANGES: Final[Mapping[int, ResponseSpec]] = {
-    202: ResponseSpec(
-        Receipt, description="In the log; this gateway did not run it in time.", generate_examples=False
-    ),
+    202: ResponseSpec(Receipt, description="In the log; this gateway did not run it in time.", generate_examples=False),
     **_documented(400, 401, 403, 404, 409, 412, 422, 503),
 }
 """What a route that changes something may answer."""

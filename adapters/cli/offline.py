@@ -1,0 +1,86 @@
+"""The admin API in this process, on a database, where no gateway is asked.
+
+Law: it is the same API. What it changes it appends to the log, which running gateways on the same database follow; the
+token that opens it is made for this one run and is known to nobody else.
+"""
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import structlog
+import trio
+
+from adapters import clock
+from adapters.cli.gateway_client import AdminApi
+from adapters.cli.progress import progress
+from adapters.http.admin.app import api
+from adapters.office import office_of
+from adapters.store import Store, open_store
+from adapters.store.urls import place_of
+from engine.access import digest
+from engine.errors import StartFailed
+from engine.events import Recorded
+from engine.names import Alias
+from engine.runtime.follower import Follower
+from engine.runtime.writer import Writer
+from engine.snapshot import RoutingSnapshot
+from projections import routing
+
+_PAGE = 5000
+_WARNING = 30
+
+
+@asynccontextmanager
+async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncIterator[AdminApi]:
+    """The API until the block ends. `makes`: a SQLite file that is not there is made. Raises StartFailed, StoreError."""
+    _look_at(url, makes=makes)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(_WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    async with open_store(url, environ=os.environ, clock_us=clock.unix_us, key_file=key_file) as store:
+        follower = await _caught_up(store)
+        writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
+        token = secrets.token_urlsafe(32).encode()
+        office = office_of(store, follower, writer, settled=trio.lowlevel.checkpoint, local_token=digest(token))
+        async with trio.open_nursery() as running:
+            running.start_soon(follower.run, _nobody)
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(api(office)),
+                base_url="http://offline",
+                headers={"authorization": b"Bearer " + token},
+            ) as http:
+                yield AdminApi(http, "The database")
+            running.cancel_scope.cancel()
+
+
+def _look_at(url: str, *, makes: bool) -> None:
+    place = place_of(url)
+    if place is None:
+        raise StartFailed("A memory: database ends with its gateway; there is none to work on.", wrong_input=True)
+    if isinstance(place, Path) and not makes and not (place.is_file() and place.stat().st_size):
+        raise StartFailed(f"The database {place} is empty or no file; no gateway has used it.", wrong_input=True)
+
+
+async def _caught_up(store: Store) -> Follower:
+    """A follower at the head of the log, whose end nobody knows before it is there."""
+    with progress("reading the log") as step:
+
+        def fold(
+            table: RoutingSnapshot, page: Sequence[Recorded]
+        ) -> tuple[RoutingSnapshot, frozenset[Alias]]:
+            step(page[-1].position, None)
+            return routing.fold(table, page)
+
+        follower = Follower(store.log, routing.empty(), fold=fold)
+        await follower.catch_up(page=_PAGE)
+    return Follower(store.log, follower.snapshot, fold=routing.fold)
+
+
+def _nobody(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
+    """Nothing here routes by the table."""

@@ -1,0 +1,39 @@
+"""The admin API's office, as the gateway and the command line have it: what it works with, put together once."""
+
+from collections.abc import Awaitable, Callable
+
+from adapters import clock
+from adapters.http.admin.office import Office
+from adapters.store import Store
+from engine.names import Digest
+from engine.runtime.follower import Follower
+from engine.runtime.writer import Writer
+from projections import routing
+
+
+def office_of(
+    store: Store,
+    follower: Follower,
+    writer: Writer,
+    *,
+    settled: Callable[[], Awaitable[None]],
+    local_token: Digest | None,
+    replica_id: str = "",
+) -> Office:
+    """`settled` returns once all actors run what they were sent; `local_token` is good whatever the log says."""
+    return Office(
+        writer=writer,
+        follower=follower,
+        log=store.log,
+        vault=store.vault,
+        fold=routing.fold,
+        change=routing.change,
+        empty=routing.empty,
+        replicas=store.replicas.all,
+        settled=settled,
+        unix_us=clock.unix_us,
+        new_secret=clock.new_secret,
+        new_name=clock.new_request_id,
+        replica_id=replica_id,
+        local_token=local_token,
+    )
