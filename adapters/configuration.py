@@ -39,8 +39,6 @@ class FileStatus:
     "At which the last good content held."
     problems: tuple[str, ...] = ()
     "Why the newest content is not in force; empty when it is."
-    released_at: Position | None = None
-    "The position at which the file's source was released; None: it is the file's."
 
 
 class ConfigurationFile:
@@ -153,7 +151,7 @@ class ConfigurationFile:
             f"{self._path}: its source was released at position {position}, so this gateway goes by the event log; "
             f"to have the file in force again: POST /admin/v1/sources/{quote(self._source)}/claim, then change the file"
         )
-        self.status = FileStatus(self._path.name, self.status.position, (problem,), position)
+        self.status = attrs.evolve(self.status, problems=(problem,))
         _log.error("configuration file released; the event log is in force without it", problem=problem)
         return True
 

@@ -20,7 +20,6 @@ from adapters import clock
 from adapters.admin_token import Tokens, own_token
 from adapters.configuration import ConfigurationFile
 from adapters.http.admin.app import api
-from adapters.http.admin.office import Office
 from adapters.http.asgi import Asgi
 from adapters.http.control import Control
 from adapters.http.inference import Inference
@@ -37,6 +36,7 @@ from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
 from adapters.logs import LineWriter
 from adapters.observe import Observer
+from adapters.office import office_of
 from adapters.poller import Poller
 from adapters.recent import Recent
 from adapters.replicating import keep_telling
@@ -191,21 +191,15 @@ async def _serve(
                 is_ready=state.is_ready,
             )
             own = await own_token(settings.admin_token, settings.admin_token_file, writer)
-            office = Office(
-                writer=writer,
-                follower=follower,
-                log=store.log,
-                vault=store.vault,
-                fold=routing.fold,
-                change=routing.change,
-                empty=routing.empty,
-                replicas=store.replicas.all,
+            office = office_of(
+                store,
+                follower,
+                writer,
                 settled=router.settled,
-                unix_us=clock.unix_us,
-                new_secret=clock.new_secret,
-                new_name=clock.new_request_id,
-                replica_id=replica.replica_id,
                 local_token=own,
+                environ=environ,
+                replica_id=replica.replica_id,
+                is_strict=settings.strict_config,
             )
             control = Control(
                 observer,

@@ -1,10 +1,11 @@
 """The admin API's office, as the gateway and the command line have it: what it works with, put together once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from adapters import clock
 from adapters.http.admin.office import Office
 from adapters.store import Store
+from adapters.submitting import loader
 from engine.names import Digest
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
@@ -18,9 +19,13 @@ def office_of(
     *,
     settled: Callable[[], Awaitable[None]],
     local_token: Digest | None,
+    environ: Mapping[str, str],
     replica_id: str = "",
+    is_strict: bool = False,
 ) -> Office:
-    """`settled` returns once all actors run what they were sent; `local_token` is good whatever the log says."""
+    """`settled` returns once all actors run what they were sent; `local_token` is good whatever the log says. `environ`
+    and `is_strict` are for configuration files that are sent to it.
+    """
     return Office(
         writer=writer,
         follower=follower,
@@ -36,4 +41,5 @@ def office_of(
         new_name=clock.new_request_id,
         replica_id=replica_id,
         local_token=local_token,
+        load=loader(strict=is_strict, credential_id=store.vault.credential_id, environ=environ),
     )

@@ -10,7 +10,8 @@ import attrs
 
 from engine.commands import Command
 from engine.errors import PointsmanError, Rejected
-from engine.names import CredentialId
+from engine.names import CredentialId, Source, Stream
+from engine.snapshot import RoutingSnapshot
 
 
 @attrs.frozen
@@ -24,6 +25,10 @@ class Submitted:
     "Complete lines: file, place in it, what is worth knowing."
     told: Callable[[Rejected], tuple[str, ...]] = attrs.field(repr=False)
     "A rejection of the command in terms of the file."
+    left_alone: Callable[[RoutingSnapshot, Source], tuple[Stream, ...]] = attrs.field(repr=False)
+    "The entities that it would have otherwise, and that are a file's; of a command by a source, on a table."
+    grants: bool = False
+    "Whether it says who may change the configuration."
 
 
 @attrs.frozen

@@ -27,12 +27,25 @@ from engine.events import (
     TrafficRuleDefined,
     UserDefined,
 )
-from engine.pool.draw import Dice
+from engine.pool.draw import draw
 
 ENDPOINTS, DEPLOYMENTS, COMPOSITES = 1_000, 9_000, 1_000
 USERS, GROUPS, KEYS = 20_000, 1_000, 100_000
 MEMBERSHIPS, GRANTS, TARIFFS, RULES = 60_000, 20_000, 5_000, 1_000
 _PURPOSES = ("realtime", "realtime", "batch", "playground")
+
+
+class Draws:
+    """Whole numbers that look like chance, one after the other, the same for one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._count = 0
+
+    def __call__(self, below: int) -> int:
+        """Uniform in [0, below)."""
+        self._count += 1
+        return draw(self._seed, self._count, below)
 
 
 def secret_of(number: int, rotation: int = 0) -> bytes:
@@ -73,7 +86,7 @@ def key(number: int, rotation: int = 0) -> KeyDefined:
 
 
 def _all() -> Iterator[Event]:
-    dice = Dice(7)
+    dice = Draws(7)
     yield from _models(dice)
     yield from _people(dice)
     sequences = dict.fromkeys(range(USERS), 1)
@@ -106,7 +119,7 @@ def _tariff(number: int, price: str) -> TariffDefined:
     return TariffDefined(f"tariff-{number}", f"m{number}", price, price)
 
 
-def _models(dice: Dice) -> Iterator[Event]:
+def _models(dice: Draws) -> Iterator[Event]:
     for number in range(ENDPOINTS):
         yield endpoint(number)
     for model in range(DEPLOYMENTS):
@@ -122,7 +135,7 @@ def _models(dice: Dice) -> Iterator[Event]:
         yield _tariff(number, "0.0001")
 
 
-def _people(dice: Dice) -> Iterator[Event]:
+def _people(dice: Draws) -> Iterator[Event]:
     for number in range(GROUPS):
         yield GroupDefined(f"group-{number}", f"team {number}")
     for number in range(USERS):

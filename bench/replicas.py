@@ -1,8 +1,8 @@
 """Two gateways on one PostgreSQL: `make bench-replicas`.
 
-First, how long a change through the one takes until the other routes by it: from the call, and from its acknowledgement.
-Then the database is killed for a minute while wrk loads the second one: no request may fail, writes are refused with a
-503, and when it is back both come to the same position.
+First, how long a change through the one takes until the other routes by it: from the call, and from its
+acknowledgement. Then the database is killed for a minute while wrk loads the second one: no request may fail, writes
+are refused with a 503, and when it is back both come to the same position.
 
 The second gateway's position is read from its answers, asked for over one connection again and again, so what is
 measured includes half a question on average.
@@ -35,7 +35,7 @@ CHANGES = int(os.environ.get("BENCH_CHANGES", "300"))
 OUTAGE_S = int(os.environ.get("BENCH_SECONDS", "60"))
 APART_S = 0.02
 TARGET_P50_MS, TARGET_P99_MS = 10.0, 50.0
-TOKEN = "the-token-of-the-bench"
+TOKEN = "the-token-of-the-bench"  # noqa: S105 - it opens nothing but the gateways made here
 ENVIRON = {"POINTSMAN_ADMIN_TOKEN": TOKEN, "POINTSMAN_VAULT_KEY": "A" * 43 + "="}
 RESULTS = Path(__file__).parent / "results"
 
@@ -103,7 +103,7 @@ async def outage(server: OwnServer, first: Gateway, second: Gateway, chat: Path)
             break
         await trio.sleep(0.05)
     position = json.loads(answer.body)["position"]
-    while await position_of(watcher) < position:
+    while await position_of(watcher) < position:  # noqa: ASYNC110 - of another process
         await trio.sleep(0.005)
     converged_s = time.monotonic() - back_at
     return {

@@ -132,7 +132,9 @@ def main() -> None:
             for _ in range(ROUNDS):
                 cache = place / "cache.db"
                 cache.unlink(missing_ok=True)
-                rounds.append({"from the log": measured("cold", url, str(cache)), "from the cache": measured("warm", str(cache))})
+                rounds.append(
+                    {"from the log": measured("cold", url, str(cache)), "from the cache": measured("warm", str(cache))}
+                )
                 console.print(f"{name}: cold start {rounds[-1]['from the log']['cold start, s']:.1f} s")
             result[name] = rounds
     RESULTS.mkdir(exist_ok=True)

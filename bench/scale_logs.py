@@ -1,7 +1,6 @@
 """Logs of many events, written past `append`: the same rows, the same hash chain, a thousand times the speed."""
 
 import asyncio
-import importlib.util
 import os
 import sqlite3
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg  # type: ignore[import-untyped]
 import population
 import trio
 from rich.console import Console
@@ -88,7 +86,7 @@ def fill_postgres(stack: ExitStack, count: int) -> str | None:
     """The URL of a database with the log; None where there is no server. The stack drops it, and stops one of ours."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
     try:
-        from tests.postgres import OwnServer, Server
+        from tests.postgres import OwnServer, Server  # noqa: PLC0415 - the tests' folder is no package
 
         given = os.environ.get("TEST_PG_URL")
         server = Server(make_url(given)) if given else stack.enter_context(OwnServer())

@@ -13,7 +13,6 @@ from engine import events
 from engine.access import admit
 from engine.errors import Refused
 from engine.events import Event, Recorded
-from engine.pool.draw import Dice
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
@@ -26,7 +25,7 @@ AT: Final = 1_800_000_000
 def events_us(snapshot: RoutingSnapshot) -> dict[str, Any]:
     """Milliseconds of processor time an event takes, over all types alike, each folded at the head by itself."""
     found: dict[str, list[float]] = {}
-    for event in _sample(Dice(11)):
+    for event in _sample(population.Draws(11)):
         recorded = Recorded(snapshot.position + 1, event, UUID(int=1), "bench", 0)
         begun = time.process_time_ns()
         routing.fold(snapshot, (recorded,))
@@ -42,7 +41,7 @@ def events_us(snapshot: RoutingSnapshot) -> dict[str, Any]:
 
 def access_us(snapshot: RoutingSnapshot) -> dict[str, float]:
     """Microseconds an `admit` takes: of callers chosen at random, half of them for a model they may use."""
-    dice = Dice(13)
+    dice = population.Draws(13)
     reachable: dict[str, list[str]] = {}
     for alias, pool in snapshot.pools.items():
         for group_id in pool.grants.groups if pool.grants is not None else ():
@@ -71,7 +70,7 @@ def access_us(snapshot: RoutingSnapshot) -> dict[str, float]:
     }
 
 
-def _sample(dice: Dice) -> Iterator[Event]:
+def _sample(dice: population.Draws) -> Iterator[Event]:
     """Some of every type that the control plane has."""
     for _ in range(EACH):
         yield population.endpoint(dice(1000), 9)

@@ -53,7 +53,8 @@ def identify(snapshot: RoutingSnapshot, presented: Digest | None, at: int, addre
     if hmac.compare_digest(key.digest, presented):
         is_good = True
     else:
-        is_good = key.previous_until is not None and key.previous_until > at
+        is_previous = key.previous is not None and hmac.compare_digest(key.previous, presented)
+        is_good = is_previous and key.previous_until is not None and key.previous_until > at
     return key if is_good and (not key.cidrs or _is_within(address, key.cidrs)) else None
 
 
@@ -150,13 +151,13 @@ def not_found(alias: Alias) -> Refused:
 
 @lru_cache(maxsize=4096)
 def _is_within(address: str, cidrs: tuple[str, ...]) -> bool:
-    """Whether an address is in one of the networks; one that is unknown is in none."""
+    """Whether an address is in one of the networks; one that is unknown is in none, and so is all in no network."""
     try:
         there = ip_address(address)
+        mapped = there.ipv4_mapped if isinstance(there, IPv6Address) else None
+        return any((mapped or there) in ip_network(cidr) for cidr in cidrs)
     except ValueError:
         return False
-    mapped = there.ipv4_mapped if isinstance(there, IPv6Address) else None
-    return any((mapped or there) in ip_network(cidr) for cidr in cidrs)
 
 
 def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Pool:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import attrs
 
+from engine.amounts import amount_of
 from engine.events import (
     ComponentDefined,
     CompositeDefined,
@@ -32,8 +33,9 @@ class Tariff:
 
     @property
     def is_free(self) -> bool:
-        """Whether it charges nothing."""
-        return not (Decimal(self.defined.input_price) > 0 or Decimal(self.defined.output_price) > 0)
+        """Whether it charges nothing. A price that cannot be read is one."""
+        prices = (amount_of(self.defined.input_price), amount_of(self.defined.output_price))
+        return all(price is not None and price <= 0 for price in prices)
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ LONGEST_OVERLAP_S: Final = 30 * 24 * 3600
 _SECRET: Final = re.compile(r"[!-~]{16,512}")
 _MOST_ENTRIES: Final = 64
 _LONGEST: Final = 256
+_NAMES: Final = f"1 to {_LONGEST} printable characters"
 
 
 class Expiry(Enum):
@@ -65,21 +66,26 @@ def problems_of_names(key: Key) -> Iterator[Problem]:
     """What a key may be called where it can be chosen: its id stands in addresses, the rest in tables and logs."""
     if ID.fullmatch(key.key_id) is None:
         yield Problem(("key_id",), f"{key.key_id[:128]!r} is no id", "1 to 128 letters, digits and . _ ~ @ : + -")
-    if key.purpose is not None:
-        yield from _text(("purpose",), key.purpose)
+    if key.purpose is not None and not _is_name(key.purpose):
+        yield Problem(("purpose",), "empty, too long or not printable", _NAMES)
     for field, count in (("labels", len(key.labels)), ("aliases", len(key.aliases)), ("cidrs", len(key.cidrs))):
         if count > _MOST_ENTRIES:
             yield Problem((field,), f"{count} entries", f"at most {_MOST_ENTRIES}")
-    for name, value in key.labels.items():
-        yield from _text(("labels", name[:_LONGEST]), name)
-        if name == "purpose":
-            yield Problem(("labels", name), "is the field `purpose` (SYNC-8)", "that field, and no label of this name")
-        if value:
-            yield from _text(("labels", name[:_LONGEST]), value)
+    yield from _labels(key.labels)
     for alias in sorted(key.aliases):
-        yield from _text(("aliases", alias[:_LONGEST]), alias)
+        if not _is_name(alias):
+            yield Problem(("aliases",), f"{alias[:64]!r} is empty, too long or not printable", _NAMES)
 
 
-def _text(where: tuple[str, ...], text: str) -> Iterator[Problem]:
-    if not (0 < len(text) <= _LONGEST and text.isprintable()):
-        yield Problem(where, "empty, too long or not printable", f"1 to {_LONGEST} printable characters")
+def _labels(labels: Mapping[str, str]) -> Iterator[Problem]:
+    for name, value in labels.items():
+        if not _is_name(name):
+            yield Problem(("labels",), f"{name[:64]!r} is empty, too long or not printable", _NAMES)
+        elif name == "purpose":
+            yield Problem(("labels", name), "is the field `purpose` (SYNC-8)", "that field, and no label of this name")
+        elif value and not _is_name(value):
+            yield Problem(("labels", name), "too long or not printable", _NAMES)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST and text.isprintable()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from engine import events as facts
+from engine.amounts import amount_of, minus, plus
 from engine.catalogue import Ledger
 from engine.events import (
     ComponentRemoved,
@@ -54,18 +55,26 @@ def changes_of(snapshot: RoutingSnapshot, event: Any) -> Iterator[Event]:
             yield from funds(snapshot, event.user_id, booked(ledger, numbered).balance)
         case CreditsCheckpointed():
             yield event
-            yield from funds(snapshot, event.user_id, Decimal(event.balance))
+            yield from funds(snapshot, event.user_id, checkpointed(Ledger(), event).balance)
         case _:
             yield event
 
 
 def booked(ledger: Ledger, entry: CreditsBooked) -> Ledger:
-    """A ledger one entry later."""
-    amount = Decimal(entry.amount)
-    return Ledger(ledger.balance + (amount if entry.kind in ADDING else -amount), entry.seq)
+    """A ledger one entry later: as it was, where that is a repetition or no amount."""
+    amount = amount_of(entry.amount)
+    if amount is None or entry.seq <= ledger.seq:
+        return ledger
+    return Ledger((plus if entry.kind in ADDING else minus)(ledger.balance, amount), entry.seq)
 
 
-def funds(snapshot: RoutingSnapshot, user_id: UserId, balance: Decimal) -> Iterator[Event]:
+def checkpointed(ledger: Ledger, event: CreditsCheckpointed) -> Ledger:
+    """A ledger at a checkpoint: as it was, where later entries are counted already, and so say more."""
+    balance = amount_of(event.balance)
+    return ledger if balance is None or event.seq < ledger.seq else Ledger(balance, event.seq)
+
+
+def funds(snapshot: RoutingSnapshot, user_id: UserId, balance: Decimal) -> Iterator[FundsRestored | FundsExhausted]:
     """The crossing of zero, where a balance is on the other side of it than access goes by (SYNC-5)."""
     user = snapshot.users.get(user_id)
     if user is not None and user.is_funded != (balance > 0):
@@ -104,7 +113,7 @@ def _user_holds(snapshot: RoutingSnapshot, event: facts.UserDefined) -> bool:
 
 def _checkpoint_holds(snapshot: RoutingSnapshot, event: CreditsCheckpointed) -> bool:
     ledger = snapshot.catalogue.ledgers.get(event.user_id)
-    return ledger is not None and (ledger.balance, ledger.seq) == (Decimal(event.balance), event.seq)
+    return ledger is not None and (ledger.balance, ledger.seq) == (amount_of(event.balance), event.seq)
 
 
 def _tariff_holds(snapshot: RoutingSnapshot, event: facts.TariffDefined) -> bool:

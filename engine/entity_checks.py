@@ -5,9 +5,10 @@ comes about later by other facts.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import attrs
 
 from engine.checks import MOST_SECONDS
 from engine.errors import Problem
@@ -16,12 +17,17 @@ from engine.events import (
     BatchDefaultChanged,
     ComponentDefined,
     CompositeDefined,
+    CompositeRemoved,
     CreditsBooked,
     CreditsCheckpointed,
     DeploymentDefined,
+    DeploymentRemoved,
     EndpointDefined,
     EndpointRemoved,
     EntityEvent,
+    EscalationChanged,
+    FundsExhausted,
+    FundsRestored,
     GrantAdded,
     GroupDefined,
     MemberAdded,
@@ -30,12 +36,19 @@ from engine.events import (
     TrafficRuleDefined,
     UserDefined,
 )
-from engine.names import Alias, ModelId
+from engine.funds_checks import booking_problems, checkpoint_problems, funds_problems, tariff_problems
 from engine.policy_checks import FRAMING, TOKEN, UNPRINTABLE, limit_problems
+from engine.reference_checks import (
+    Problems,
+    alias_problems,
+    is_model,
+    led_to_problems,
+    model_problems,
+    text_problems,
+    user_problems,
+)
 from engine.snapshot import Action, Limits, RoutingSnapshot, Strategy
 from engine.urls import normalise
-
-Problems = Iterator[Problem]
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@:+-]{0,127}")
 """What an id is made of, so that it can stand in an address."""
@@ -45,8 +58,11 @@ _IDS = (
     *("endpoint_id", "model_id", "composite_id", "deployment_id"),
     *("user_id", "group_id", "tariff_id", "token_id"),
 )
-_LONGEST = 256
-_MOST_CREDITS = Decimal(10) ** 15
+
+
+_LONGEST_URL = 2048
+_MOST_NUMBER = 2**53
+"""What every reader of JSON can tell from its neighbours."""
 
 
 def problems_of_entity(snapshot: RoutingSnapshot, event: EntityEvent, *, may_be_faulty: bool = False) -> Problems:
@@ -55,6 +71,11 @@ def problems_of_entity(snapshot: RoutingSnapshot, event: EntityEvent, *, may_be_
         value = getattr(event, name, None)
         if value is not None and ID.fullmatch(value) is None:
             yield Problem((name,), f"{value!r} is no id", "1 to 128 letters, digits and . _ ~ @ : + -")
+    for field in attrs.fields(type(event)):
+        value = getattr(event, field.name)
+        if isinstance(value, int) and abs(value) > _MOST_NUMBER:
+            yield Problem((field.name,), f"{value} is too large", f"at most {_MOST_NUMBER}")
+            return
     if isinstance(event, EndpointDefined):
         yield from _endpoint(event, may_be_faulty=may_be_faulty)
         return
@@ -73,7 +94,9 @@ def _endpoint(event: EndpointDefined, *, may_be_faulty: bool) -> Problems:
         yield Problem(("auth_header",), f"{event.auth_header!r} cannot carry it", "an HTTP header name")
     if UNPRINTABLE.search(event.auth_prefix):
         yield Problem(("auth_prefix",), "has a control character", "printable characters")
-    yield from _text("name", event.name)
+    yield from text_problems("name", event.name)
+    yield from text_problems("url", event.url, least=1, most=_LONGEST_URL)
+    yield from text_problems("credential", event.credential or "", most=_LONGEST_URL)
 
 
 def _endpoint_removed(snapshot: RoutingSnapshot, event: EndpointRemoved) -> Problems:
@@ -84,18 +107,18 @@ def _endpoint_removed(snapshot: RoutingSnapshot, event: EndpointRemoved) -> Prob
 
 
 def _deployment(snapshot: RoutingSnapshot, event: DeploymentDefined) -> Problems:
-    yield from _alias(snapshot, event.alias, event.model_id)
+    yield from alias_problems(snapshot, event.alias, event.model_id)
     if event.model_id in snapshot.catalogue.composites:
         yield Problem(("model_id",), "is the id of a composite", "an id of its own")
     if event.endpoint_id not in snapshot.catalogue.endpoints:
         yield Problem(("endpoint_id",), f"no endpoint has the id {event.endpoint_id!r}", "the id of an endpoint")
-    yield from _text("model_name", event.model_name, least=1)
+    yield from text_problems("model_name", event.model_name, least=1)
     yield from limit_problems((), Limits(event.max_concurrent, event.requests_per_second, event.burst))
     yield from _batch(event.batch_capacity)
 
 
 def _composite(snapshot: RoutingSnapshot, event: CompositeDefined) -> Problems:
-    yield from _alias(snapshot, event.alias, event.model_id)
+    yield from alias_problems(snapshot, event.alias, event.model_id)
     if event.model_id in snapshot.catalogue.deployments:
         yield Problem(("model_id",), "is the id of a deployment", "an id of its own")
     strategies = [strategy.value for strategy in Strategy]
@@ -124,8 +147,8 @@ def _component(snapshot: RoutingSnapshot, event: ComponentDefined) -> Problems:
 
 def _rule(snapshot: RoutingSnapshot, event: TrafficRuleDefined) -> Problems:
     """RULE-10."""
-    yield from _model(snapshot, event.model_id)
-    yield from _text("purpose", event.purpose, least=1)
+    yield from model_problems(snapshot, event.model_id)
+    yield from text_problems("purpose", event.purpose, least=1)
     if event.action not in {action.value for action in Action}:
         yield Problem(("action",), f"{event.action!r} is unknown", "deny or redirect")
     elif event.action == Action.DENY.value:
@@ -133,8 +156,21 @@ def _rule(snapshot: RoutingSnapshot, event: TrafficRuleDefined) -> Problems:
             yield Problem(("target_id",), "a rule that denies leads nowhere", "no target, or the action redirect")
     elif event.target_id == event.model_id:
         yield Problem(("target_id",), "redirects to its own model", "another model")
-    elif event.target_id is None or not _is_model(snapshot, event.target_id):
+    elif event.target_id is None or not is_model(snapshot, event.target_id):
         yield Problem(("target_id",), f"no model has the id {event.target_id!r}", "the id of a model")
+
+
+def _model_removed(snapshot: RoutingSnapshot, event: DeploymentRemoved | CompositeRemoved) -> Problems:
+    catalogue = snapshot.catalogue
+    model = catalogue.deployments.get(event.model_id) or catalogue.composites.get(event.model_id)
+    if model is not None and catalogue.models.get(model.alias) == event.model_id:
+        yield from led_to_problems(snapshot, model.alias, "model_id")
+
+
+def _escalation(_: RoutingSnapshot, event: EscalationChanged) -> Problems:
+    for place, alias in enumerate(event.aliases):
+        for problem in text_problems("aliases", alias, least=1):
+            yield attrs.evolve(problem, where=("aliases", place))
 
 
 def _batch_default(_: RoutingSnapshot, event: BatchDefaultChanged) -> Problems:
@@ -144,54 +180,25 @@ def _batch_default(_: RoutingSnapshot, event: BatchDefaultChanged) -> Problems:
 def _user(_: RoutingSnapshot, event: UserDefined) -> Problems:
     if event.user_id == NIL:
         yield Problem(("user_id",), "is the system user, who exists by itself", "another id")
-    yield from _text("name", event.name)
+    yield from text_problems("name", event.name)
 
 
 def _group(_: RoutingSnapshot, event: GroupDefined) -> Problems:
     if event.group_id == NIL:
         yield Problem(("group_id",), "is the public group, which exists by itself", "another id")
-    yield from _text("name", event.name)
+    yield from text_problems("name", event.name)
 
 
 def _member(snapshot: RoutingSnapshot, event: MemberAdded) -> Problems:
     if event.group_id not in snapshot.catalogue.groups:
         yield Problem(("group_id",), f"no group has the id {event.group_id!r}", "the id of a group with members")
-    yield from _user_exists(snapshot, event.user_id)
+    yield from user_problems(snapshot, event.user_id)
 
 
 def _grant(snapshot: RoutingSnapshot, event: GrantAdded) -> Problems:
     if event.group_id != NIL and event.group_id not in snapshot.catalogue.groups:
         yield Problem(("group_id",), f"no group has the id {event.group_id!r}", f"the id of a group, or {NIL}")
-    yield from _model(snapshot, event.model_id)
-
-
-def _booking(snapshot: RoutingSnapshot, event: CreditsBooked) -> Problems:
-    yield from _user_exists(snapshot, event.user_id)
-    yield from _text("kind", event.kind, least=1)
-    yield from _amount("amount", event.amount)
-    ledger = snapshot.catalogue.ledgers.get(event.user_id)
-    if event.seq < 0 or (ledger is not None and 0 < event.seq <= ledger.seq):
-        last = 0 if ledger is None else ledger.seq
-        yield Problem(("seq",), f"{event.seq} does not follow {last}, the ledger's last entry", "0 for the next one")
-
-
-def _checkpoint(snapshot: RoutingSnapshot, event: CreditsCheckpointed) -> Problems:
-    yield from _user_exists(snapshot, event.user_id)
-    yield from _amount("balance", event.balance, may_be_negative=True)
-    ledger = snapshot.catalogue.ledgers.get(event.user_id)
-    if event.seq < (0 if ledger is None else ledger.seq):
-        yield Problem(("seq",), f"{event.seq} is behind the ledger's last entry", "that entry's number or a later one")
-
-
-def _tariff(snapshot: RoutingSnapshot, event: TariffDefined) -> Problems:
-    yield from _model(snapshot, event.model_id)
-    yield from _amount("input_price", event.input_price)
-    yield from _amount("output_price", event.output_price)
-    begin, end = event.valid_from, event.valid_until
-    if (begin is not None and begin < 0) or (end is not None and end <= (begin or 0)):
-        yield Problem(
-            ("valid_until",), f"{begin} to {end} is no time", "microseconds since 1970, the end after the start"
-        )
+    yield from model_problems(snapshot, event.model_id)
 
 
 def _token(snapshot: RoutingSnapshot, event: TokenDefined) -> Problems:
@@ -205,52 +212,12 @@ def _token(snapshot: RoutingSnapshot, event: TokenDefined) -> Problems:
         yield Problem(("secret",), f"the same secret as token {holder.token_id!r}", "a secret of its own")
     if event.expires_at is not None and not 0 <= event.expires_at <= MOST_SECONDS:
         yield Problem(("expires_at",), f"{event.expires_at} is no time", "seconds since 1970")
-    yield from _text("name", event.name)
-
-
-def _alias(snapshot: RoutingSnapshot, alias: Alias, model_id: ModelId) -> Problems:
-    """Alias collisions are nobody's to resolve (DEF-19)."""
-    if not alias or len(alias) > _LONGEST or not alias.isprintable():
-        yield Problem(("alias",), "not usable as a model name", f"1 to {_LONGEST} printable characters")
-    other = snapshot.catalogue.models.get(alias)
-    if other not in {None, model_id}:
-        yield Problem(("alias",), f"{alias!r} is the name of model {other}", "a name of its own")
-    elif other is None and alias in snapshot.pools:
-        yield Problem(("alias",), f"{alias!r} is the name of a pool that was defined by itself", "a name of its own")
-
-
-def _model(snapshot: RoutingSnapshot, model_id: ModelId) -> Problems:
-    if not _is_model(snapshot, model_id):
-        yield Problem(("model_id",), f"no model has the id {model_id!r}", "the id of a deployment or a composite")
-
-
-def _is_model(snapshot: RoutingSnapshot, model_id: ModelId) -> bool:
-    return model_id in snapshot.catalogue.deployments or model_id in snapshot.catalogue.composites
-
-
-def _user_exists(snapshot: RoutingSnapshot, user_id: str) -> Problems:
-    if user_id not in snapshot.users:
-        yield Problem(("user_id",), f"no user has the id {user_id!r}", "the id of a user")
-
-
-def _text(field: str, text: str, *, least: int = 0) -> Problems:
-    if not least <= len(text) <= _LONGEST or not (text.isprintable() or not text):
-        yield Problem((field,), "too long, empty or not printable", f"{least} to {_LONGEST} printable characters")
+    yield from text_problems("name", event.name)
 
 
 def _batch(capacity: int | None) -> Problems:
     if capacity is not None and capacity < 1:
         yield Problem(("batch_capacity",), f"{capacity} lets nothing through", "a whole number, 1 or more")
-
-
-def _amount(field: str, text: str, *, may_be_negative: bool = False) -> Problems:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    least = -_MOST_CREDITS if may_be_negative else Decimal(0)
-    if not (amount.is_finite() and least <= amount <= _MOST_CREDITS and len(text) <= 64):
-        yield Problem((field,), f"{text[:64]!r} is no amount", 'a decimal number as text, e.g. "0.25"')
 
 
 _CHECKS: Final[Mapping[type, Callable[[RoutingSnapshot, Any], Problems]]] = {
@@ -259,13 +226,18 @@ _CHECKS: Final[Mapping[type, Callable[[RoutingSnapshot, Any], Problems]]] = {
     CompositeDefined: _composite,
     ComponentDefined: _component,
     TrafficRuleDefined: _rule,
+    DeploymentRemoved: _model_removed,
+    CompositeRemoved: _model_removed,
+    EscalationChanged: _escalation,
     BatchDefaultChanged: _batch_default,
     UserDefined: _user,
     GroupDefined: _group,
     MemberAdded: _member,
     GrantAdded: _grant,
-    CreditsBooked: _booking,
-    CreditsCheckpointed: _checkpoint,
-    TariffDefined: _tariff,
+    CreditsBooked: booking_problems,
+    CreditsCheckpointed: checkpoint_problems,
+    FundsRestored: funds_problems,
+    FundsExhausted: funds_problems,
+    TariffDefined: tariff_problems,
     TokenDefined: _token,
 }

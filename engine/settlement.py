@@ -13,15 +13,25 @@ from engine.snapshot import RoutingSnapshot
 
 def due(snapshot: RoutingSnapshot, at_us: int) -> Iterator[Event]:
     """The events of what has come about by a moment, in Unix microseconds, and is not in the log yet."""
-    for tariff_id, tariff in sorted(snapshot.catalogue.tariffs.items()):
+    # Looked at by the ten thousand, and hardly ever something is due: it is sorted afterwards.
+    tariffs = [*_turns(snapshot, at_us)]
+    yield from sorted(tariffs, key=lambda event: event.tariff_id)
+    accounts = [
+        event
+        for user_id, ledger in snapshot.catalogue.ledgers.items()
+        for event in funds(snapshot, user_id, ledger.balance)
+    ]
+    yield from sorted(accounts, key=lambda event: event.user_id)
+
+
+def _turns(snapshot: RoutingSnapshot, at_us: int) -> Iterator[TariffBegan | TariffEnded]:
+    for tariff_id, tariff in snapshot.catalogue.tariffs.items():
         begin, end = tariff.defined.valid_from, tariff.defined.valid_until
         is_over = end is not None and end <= at_us
         if tariff.is_current and is_over:
             yield TariffEnded(tariff_id)
         elif not tariff.is_current and not is_over and begin is not None and begin <= at_us:
             yield TariffBegan(tariff_id)
-    for user_id, ledger in sorted(snapshot.catalogue.ledgers.items()):
-        yield from funds(snapshot, user_id, ledger.balance)
 
 
 def next_due(snapshot: RoutingSnapshot, after_us: int) -> int | None:

@@ -5,12 +5,10 @@ to the groups that may use it, and `engine.access` sees whether they meet; so a 
 a membership that is taken away is gone from the next request on (DELTA-3).
 """
 
-from decimal import Decimal
-
 import attrs
 
 from engine.catalogue import Ledger, Tariff, User
-from engine.entity_changes import booked
+from engine.entity_changes import booked, checkpointed
 from engine.events import NIL as PUBLIC
 from engine.events import (
     CreditsBooked,
@@ -31,7 +29,7 @@ from engine.events import (
     UserDefined,
     UserRemoved,
 )
-from engine.names import GroupId, ModelId, TariffId
+from engine.names import GroupId, ModelId, TariffId, UserId
 from projections.table import Table, link, unlink
 
 
@@ -97,16 +95,18 @@ def grant_removed(table: Table, event: GrantRemoved) -> None:
 
 
 def credits_booked(table: Table, event: CreditsBooked) -> None:
-    ledger = table.ledgers.get(event.user_id) or Ledger()
-    if event.user_id in table.users and event.seq > ledger.seq:
-        table.ledgers[event.user_id] = booked(ledger, event)
+    old = table.ledgers.get(event.user_id) or Ledger()
+    _keep(table, event.user_id, old, booked(old, event))
 
 
 def credits_checkpointed(table: Table, event: CreditsCheckpointed) -> None:
-    ledger = table.ledgers.get(event.user_id) or Ledger()
-    # A balance as of an entry that later ones follow says less than what is known.
-    if event.user_id in table.users and event.seq >= ledger.seq:
-        table.ledgers[event.user_id] = Ledger(Decimal(event.balance), event.seq)
+    old = table.ledgers.get(event.user_id) or Ledger()
+    _keep(table, event.user_id, old, checkpointed(old, event))
+
+
+def _keep(table: Table, user_id: UserId, old: Ledger, new: Ledger) -> None:
+    if user_id in table.users and new is not old:
+        table.ledgers[user_id] = new
 
 
 def funds_restored(table: Table, event: FundsRestored) -> None:
@@ -129,7 +129,7 @@ def tariff_defined(table: Table, event: TariffDefined) -> None:
     old = table.tariffs.get(event.tariff_id)
     if old is not None:
         _unprice(table, old.defined.model_id, event.tariff_id)
-    table.tariffs[event.tariff_id] = Tariff(event, is_current=event.valid_from is None)
+    table.tariffs[event.tariff_id] = Tariff(event, is_current=_is_current(old, event))
     priced = table.tariffs_of.get(event.model_id, frozenset[TariffId]())
     table.tariffs_of[event.model_id] = priced | {event.tariff_id}
     table.stale.add(event.model_id)
@@ -156,6 +156,15 @@ def escalation_changed(table: Table, event: EscalationChanged) -> None:
         if model_id is not None:
             table.stale.add(model_id)
     table.escalation = aliases
+
+
+def _is_current(old: Tariff | None, new: TariffDefined) -> bool:
+    """A tariff with another price is where it was: its model is not free until somebody looks at the clock again."""
+    if old is None or old.defined.valid_from != new.valid_from:
+        return new.valid_from is None
+    if old.defined.valid_until != new.valid_until:
+        return old.is_current or new.valid_from is None
+    return old.is_current
 
 
 def _turn(table: Table, tariff_id: TariffId, *, is_current: bool) -> None:

@@ -18,6 +18,7 @@ from engine.events import (
     TrafficRuleRemoved,
 )
 from engine.names import EndpointId, ModelId
+from projections.models import capacity_of
 from projections.table import Table, link, unlink
 
 
@@ -120,7 +121,10 @@ def traffic_rule_removed(table: Table, event: TrafficRuleRemoved) -> None:
 
 def batch_default_changed(table: Table, event: BatchDefaultChanged) -> None:
     table.batch_capacity = event.batch_capacity
-    table.stale.update((*table.deployments, *table.composites))
+    for alias, model_id in table.models.finish().items():
+        model = table.deployments.get(model_id) or table.composites.get(model_id)
+        if model is not None:
+            table.capacities[alias] = capacity_of(table, model)
 
 
 def _components(table: Table, composite_id: ModelId) -> tuple[ComponentDefined, ...]:
@@ -131,13 +135,16 @@ def _name(
     table: Table, old: DeploymentDefined | CompositeDefined | None, new: DeploymentDefined | CompositeDefined
 ) -> None:
     """Take the model's name down, and give up the one before: no request sees both gone (DEF-44)."""
-    if old is not None and old.alias == new.alias:
+    holder = table.models.get(new.alias)
+    if old is not None and old.alias == new.alias and holder is not None:
         return
     if old is not None and table.models.get(old.alias) == old.model_id:
         del table.models[old.alias]
         table.drop(old.alias)
     table.models[new.alias] = new.model_id
     table.stale.update(table.redirects_to.get(new.model_id, ()))
+    if holder is not None:
+        table.stale.update(table.redirects_to.get(holder, ()))
 
 
 def _forget(table: Table, model: DeploymentDefined | CompositeDefined) -> None:

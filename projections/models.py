@@ -30,7 +30,7 @@ def project(table: Table) -> None:
             if isinstance(model, DeploymentDefined)
             else _of_composite(table, model, faults)
         )
-        table.capacities[alias] = _capacity(table, model.batch_capacity)
+        table.capacities[alias] = capacity_of(table, model)
         if faults:
             table.faults[alias] = tuple(faults)
         else:
@@ -128,8 +128,9 @@ def _rule(table: Table, defined: TrafficRuleDefined, faults: list[str]) -> Rule:
         return Rule(labels, Action.DENY)
     target_id = defined.target_id or NIL
     target = table.deployments.get(target_id) or table.composites.get(target_id)
-    if target is None:
-        faults.append(f"rule for purpose {defined.purpose}: its target {defined.target_id} is not defined")
+    if target is None or table.models.get(target.alias) != target_id:
+        what = "is not defined" if target is None else "has lost its name to another model"
+        faults.append(f"rule for purpose {defined.purpose}: its target {defined.target_id} {what}")
         return Rule(labels, Action.DENY)
     return Rule(labels, Action.REDIRECT, target.alias, defined.opens_target)
 
@@ -159,8 +160,9 @@ def _strategy(word: str | None, faults: list[str]) -> Strategy:
         return Strategy.WEIGHTED_RANDOM
 
 
-def _capacity(table: Table, stated: int | None) -> int:
+def capacity_of(table: Table, model: DeploymentDefined | CompositeDefined) -> int:
     """CAP-1."""
+    stated = model.batch_capacity
     return stated if stated is not None and stated > 0 else table.batch_capacity
 
 

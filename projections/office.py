@@ -3,11 +3,12 @@
 from engine.catalogue import Token
 from engine.events import SourceClaimed, SourceReleased, TokenDefined, TokenRemoved
 from projections.table import Table
+from projections.values import digest_of
 
 
 def token_defined(table: Table, event: TokenDefined) -> None:
     token_removed(table, TokenRemoved(event.token_id))
-    digest = bytes.fromhex(event.digest)
+    digest = digest_of(event.digest)
     table.tokens[digest] = Token(event.token_id, event.scope, event.name, event.expires_at)
     table.token_ids[event.token_id] = digest
 

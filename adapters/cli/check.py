@@ -13,7 +13,13 @@ import click
 from adapters.cli.file_lines import Find, line_finder, path_in
 from adapters.cli.reading import json_option
 from adapters.cli.tables import print_json
-from adapters.config import ConfigError, load
+from adapters.config import ConfigError
+from adapters.config.readers import read
+from adapters.submitted import Unusable
+from adapters.submitting import loader
+from engine.decide import decide
+from engine.errors import Rejected
+from projections import routing
 from projections.phrases import printable
 
 
@@ -33,14 +39,12 @@ class Told:
 @json_option
 def check(*, file: Path, strict_config: bool, as_json: bool) -> None:
     """Say what is wrong with a configuration FILE, without a gateway: exit 2 where there is anything."""
-    try:
-        loaded = load(file, strict=strict_config, credential_id=_name_of, environ=os.environ)
-    except ConfigError as error:
-        problems, warnings = error.problems, ()
-    else:
-        problems, warnings = (), loaded.warnings
+    problems, warnings = _looked_at(file, strict=strict_config)
     find = _finder(file) if problems or warnings else None
-    told = {"problems": [_told(file, one, find) for one in problems], "warnings": [_told(file, one, find) for one in warnings]}
+    told = {
+        "problems": [_told(file, one, find) for one in problems],
+        "warnings": [_told(file, one, find) for one in warnings],
+    }
     if as_json:
         print_json({"file": str(file), "ok": not problems, **told})
     else:
@@ -48,9 +52,23 @@ def check(*, file: Path, strict_config: bool, as_json: bool) -> None:
             for one in lines:
                 click.echo(_line(file, one, "warning: " if kind == "warnings" else ""), err=True)
         if not problems:
-            click.echo(f"{file} is a good configuration: {len(loaded.manifest.pools)} pool(s), {len(loaded.manifest.keys)} key(s).")
+            click.echo(f"{file} is a good configuration.")
     if problems:
         raise SystemExit(2)
+
+
+def _looked_at(file: Path, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The problems and the warnings, as complete lines."""
+    load = loader(strict=strict, credential_id=_name_of, environ=os.environ)
+    try:
+        submitted = load(str(file), read(file))
+    except (ConfigError, Unusable) as error:
+        return error.problems, ()
+    try:
+        decide(routing.empty(), submitted.command, source=f"file:{file.name}", change=routing.change)
+    except Rejected as rejected:
+        return submitted.told(rejected), submitted.warnings
+    return (), submitted.warnings
 
 
 def _name_of(secret: str) -> str:

@@ -28,7 +28,7 @@ def line_finder(file: Path, text: str) -> Find | None:
         if file.suffix.lower() in {".yaml", ".yml"}:
             return YamlLines.of(text).line
         places = dict(_toml(text) if file.suffix.lower() == ".toml" else _json(text))
-    except (yaml.YAMLError, ValueError, IndexError, RecursionError):
+    except (yaml.YAMLError, ValueError, RuntimeError, StopIteration):
         return None
 
     def find(path: JsonPath) -> int:
@@ -54,37 +54,41 @@ def _part(segment: re.Match[str]) -> str | int:
 
 
 def _json(text: str) -> Iterator[tuple[JsonPath, int]]:
-    """Every place of a JSON text. What is no JSON gives places that nobody asks for."""
-    path: list[str | int] = []
-    is_key: list[bool] = []
-    "Of each open bracket: whether a string to come is a key."
+    """Every place of a JSON text: a key's where the key is, an entry's of a list where it begins."""
+    tokens = _tokens(text)
+    opening, line = next(tokens)
+    yield (), line
+    yield from _within(opening, tokens, ())
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
     line, seen = 1, 0
-    for token in _TOKEN.finditer(text):
-        line, seen = line + text.count("\n", seen, token.start()), token.start()
-        match token[0]:
-            case "{" | "[" as opening:
-                if not is_key:
-                    yield (), line
-                elif not is_key[-1] and isinstance(path[-1], int):
-                    yield tuple(path), line
-                path.append("" if opening == "{" else 0)
-                is_key.append(opening == "{")
-            case "}" | "]":
-                path.pop()
-                is_key.pop()
-            case ",":
-                if isinstance(path[-1], int):
-                    path[-1] += 1
-                else:
-                    is_key[-1] = True
-            case ":":
-                pass
-            case word if is_key and is_key[-1] and word[0] == '"':
-                path[-1] = json.loads(word)
-                is_key[-1] = False
-                yield tuple(path), line
-            case _ if path and isinstance(path[-1], int):
-                yield tuple(path), line
+    for found in _TOKEN.finditer(text):
+        line, seen = line + text.count("\n", seen, found.start()), found.start()
+        yield found[0], line
+
+
+def _within(opening: str, tokens: Iterator[tuple[str, int]], path: JsonPath) -> Iterator[tuple[JsonPath, int]]:
+    """What follows an opening bracket, up to the closing one; nothing for what is none."""
+    if opening == "[":
+        index = 0
+        for word, line in tokens:
+            if word == "]":
+                return
+            if word == ",":
+                index += 1
+            else:
+                yield (*path, index), line
+                yield from _within(word, tokens, (*path, index))
+    elif opening == "{":
+        for word, line in tokens:
+            if word == "}":
+                return
+            if word != ",":
+                inner = (*path, json.loads(word))
+                yield inner, line
+                next(tokens)  # the colon
+                yield from _within(next(tokens)[0], tokens, inner)
 
 
 def _toml(text: str) -> Iterator[tuple[JsonPath, int]]:
@@ -128,4 +132,3 @@ def _keys(dotted: str) -> tuple[str, ...] | None:
         ((name, node),) = node.items()
         names.append(name)
     return tuple(names)
-

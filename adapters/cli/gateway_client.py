@@ -19,7 +19,7 @@ from engine.errors import StartFailed
 from projections.phrases import printable
 
 BELOW: Final = "/admin/v1"
-_PATIENCE: Final = httpx.Timeout(60.0, connect=5.0)
+_PATIENCE: Final = httpx.Timeout(300.0, connect=5.0)
 _PAGE: Final = 1000
 _INPUT: Final = {400, 404, 405, 413, 415, 422}
 """Statuses by which the request itself is at fault, whatever the state of the gateway."""
@@ -44,7 +44,7 @@ def connected(base: str, token: bytes) -> httpx.AsyncClient:
     """A client of the gateway at an address. Nothing of the environment changes where it goes."""
     return httpx.AsyncClient(
         base_url=base,
-        headers={"authorization": b"Bearer " + token},
+        headers={b"authorization": b"Bearer " + token},
         timeout=_PATIENCE,
         trust_env=False,
         verify=ssl.create_default_context() if base.startswith("https:") else False,
@@ -88,14 +88,16 @@ class AdminApi:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Raises Declined, StartFailed."""
-        request = self._request(method, path, query or {}, body, headers or {})
+        answer = self._good(await self._send(self._request(method, path, query or {}, body, headers or {})))
         try:
-            answer = await self.http.send(request)
-        except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError, httpx.CloseError):
-            answer = await self._again(request)
-        except httpx.HTTPError as error:
-            raise self._unreached(error) from None
-        return self._understood(answer)
+            return Answer(msgspec.json.decode(answer.content), answer.headers)
+        except msgspec.DecodeError:
+            raise StartFailed(f"{self.name} answered what is no JSON; is it a control port?") from None
+
+    async def text(self, *path: str, accept: str, **query: Any) -> bytes:
+        """An answer as it comes. Raises Declined, StartFailed."""
+        request = self._request("GET", path, query, None, {"accept": accept})
+        return self._good(await self._send(request)).content
 
     async def lines(self, *path: str, **query: Any) -> AsyncIterator[str]:
         """The lines of an answer that does not end. Raises Declined, StartFailed."""
@@ -103,9 +105,9 @@ class AdminApi:
         try:
             answer = await self.http.send(request, stream=True)
             try:
-                if answer.status_code != 200:
+                if answer.is_error:
                     await answer.aread()
-                    self._understood(answer)
+                self._good(answer)
                 async for line in answer.aiter_lines():
                     yield line
             finally:
@@ -128,11 +130,21 @@ class AdminApi:
             headers={**kind, **headers},
         )
 
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self.http.send(request)
+        except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError, httpx.CloseError):
+            return await self._again(request)
+        except httpx.HTTPError as error:
+            raise self._unreached(error) from None
+
     async def _again(self, request: httpx.Request) -> httpx.Response:
         try:
             return await self.http.send(request)
         except httpx.HTTPError:
-            doubt = "" if request.method == "GET" else " Whether it made the change is not known: look before repeating."
+            doubt = (
+                "" if request.method == "GET" else " Whether it made the change is not known: look before repeating."
+            )
             raise StartFailed(f"{self.name} broke the connection off.{doubt}") from None
 
     def _unreached(self, error: httpx.HTTPError) -> StartFailed:
@@ -147,12 +159,9 @@ class AdminApi:
             )
         return StartFailed(f"{self.name} cannot be asked: {type(error).__name__}.")
 
-    def _understood(self, answer: httpx.Response) -> Answer:
+    def _good(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_success:
-            try:
-                return Answer(msgspec.json.decode(answer.content), answer.headers)
-            except msgspec.DecodeError:
-                raise StartFailed(f"{self.name} answered what is no JSON; is it a control port?") from None
+            return answer
         status = answer.status_code
         raise Declined("\n".join(self._told(answer)), wrong_input=status in _INPUT, status=status)
 
@@ -163,14 +172,17 @@ class AdminApi:
         except (msgspec.DecodeError, TypeError, KeyError):
             return [f"{self.name} answered with status {answer.status_code} and no reason; is it a control port?"]
         if answer.status_code == 401:
-            return [f"{self.name} refuses the admin token: give another with --admin-token-file or POINTSMAN_ADMIN_TOKEN."]
+            return [
+                f"{self.name} refuses the admin token: give another with --admin-token-file or POINTSMAN_ADMIN_TOKEN."
+            ]
         # Where there are errors, the detail only counts them.
         return [_fault(one) for one in errors] if errors else [printable(detail)]
 
 
 def _fault(error: Mapping[str, Any]) -> str:
     where, what, valid = (str(error.get(name, "")) for name in ("where", "what", "valid"))
-    place = f"{where}: " if where else ""
+    # What is wrong in a file that was sent names its own place.
+    place = f"{where}: " if where not in {"", "content"} else ""
     return printable(f"{place}{what}{f'; valid: {valid}' if valid else ''}")
 
 

@@ -37,7 +37,7 @@ _WARNING = 30
 
 @asynccontextmanager
 async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncIterator[AdminApi]:
-    """The API until the block ends. `makes`: a SQLite file that is not there is made. Raises StartFailed, StoreError."""
+    """The API until the block ends. `makes`: a SQLite file that is not there is made. Raises StartFailed."""
     _look_at(url, makes=makes)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(_WARNING),
@@ -47,13 +47,20 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
         follower = await _caught_up(store)
         writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
         token = secrets.token_urlsafe(32).encode()
-        office = office_of(store, follower, writer, settled=trio.lowlevel.checkpoint, local_token=digest(token))
+        office = office_of(
+            store,
+            follower,
+            writer,
+            settled=trio.lowlevel.checkpoint,
+            local_token=digest(token),
+            environ=os.environ,
+        )
         async with trio.open_nursery() as running:
             running.start_soon(follower.run, _nobody)
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(api(office)),
                 base_url="http://offline",
-                headers={"authorization": b"Bearer " + token},
+                headers={b"authorization": b"Bearer " + token},
             ) as http:
                 yield AdminApi(http, "The database")
             running.cancel_scope.cancel()
@@ -71,9 +78,7 @@ async def _caught_up(store: Store) -> Follower:
     """A follower at the head of the log, whose end nobody knows before it is there."""
     with progress("reading the log") as step:
 
-        def fold(
-            table: RoutingSnapshot, page: Sequence[Recorded]
-        ) -> tuple[RoutingSnapshot, frozenset[Alias]]:
+        def fold(table: RoutingSnapshot, page: Sequence[Recorded]) -> tuple[RoutingSnapshot, frozenset[Alias]]:
             step(page[-1].position, None)
             return routing.fold(table, page)
 

@@ -1,7 +1,7 @@
 """Where a verb finds the admin API: a running gateway, or the database of one.
 
-Law: one of the two is used, and which one is what was said: on the command line before the environment, a gateway before
-a database; where nothing was said, the gateway at the default address if there is one.
+Law: one of the two is used, the one that was named: on the command line before the environment, a gateway before a
+database; where none was, the gateway at the default address if there is one.
 """
 
 import os
@@ -123,8 +123,8 @@ async def _at_the_default_address() -> str:
             await (await trio.open_tcp_stream(address.host, address.port)).aclose()
     except (OSError, trio.TooSlowError):
         raise StartFailed(
-            f"No gateway answers at http://{address}: name another with --gateway URL (POINTSMAN_GATEWAY), or work on a "
-            "database without a gateway with --database URL (POINTSMAN_DATABASE).",
+            f"No gateway answers at http://{address}: name another with --gateway URL (POINTSMAN_GATEWAY), or work on "
+            "a database without a gateway with --database URL (POINTSMAN_DATABASE).",
             wrong_input=True,
         ) from None
     return f"http://{address}"

@@ -1,6 +1,7 @@
 """Running a trio program as a command: how its end becomes an exit code and a sentence."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -24,8 +25,15 @@ class AddressType(click.ParamType[Address]):
 
 def run(program: Callable[[], Awaitable[None]]) -> None:
     """Run to the end. What the program raises on purpose is printed as it is, without a traceback."""
-    try:
+    with sentences():
         trio.run(program)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """End the process with the sentence of what is raised on purpose inside."""
+    try:
+        yield
     except KeyboardInterrupt:
         return
     except PointsmanError as error:

@@ -3,13 +3,16 @@
 Law: nothing that comes from elsewhere is obeyed, neither by rich nor by the terminal. The JSON is the API's own.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import click
 import msgspec
 
 from projections.phrases import printable
+
+_IDS: Final = {"id", "alias", "key_id", "token_id", "source", "deployment_id", "purpose"}
+_NAMES: Final = ("name", "id", "deployment_id", "purpose")
 
 
 def print_json(value: Any) -> None:
@@ -19,33 +22,51 @@ def print_json(value: Any) -> None:
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """A line each. Without `columns` there is one for every field that any of them has a value in."""
     if not columns:
-        fields = dict.fromkeys(field for row in rows for field in row)
+        fields = _ordered(field for row in rows for field in row)
         columns = [field for field in fields if any(told(row.get(field)) for row in rows)]
     if rows:
         _print(columns, [[told(row.get(column)) for column in columns] for row in rows])
 
 
 def print_fields(entity: Mapping[str, Any]) -> None:
-    """A line for every field that has a value."""
-    lines = [(field, told(value)) for field, value in entity.items()]
+    """A line for every field that has a value, and for each entry of a list of objects."""
+    lines = []
+    for field in _ordered(entity):
+        value = entity[field]
+        if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            lines += [(f"{field}[{place}]", told(one)) for place, one in enumerate(value)]
+        else:
+            lines.append((field, told(value)))
     _print((), [line for line in lines if line[1]])
 
 
 def told(value: Any) -> str:
     """A value in a cell; nothing for what is not there."""
     match value:
-        case None | "" | [] | {}:
+        case None:
             return ""
         case bool():
             return "yes" if value else "no"
         case str():
             return printable(value)
         case Mapping():
-            return ", ".join(f"{printable(name)}={told(one)}" for name, one in value.items() if one is not None)
+            given = {name: told(one) for name, one in value.items()}
+            return ", ".join(f"{printable(name)}={one}" for name, one in given.items() if one)
         case list() | tuple():
-            return ", ".join(f"({told(one)})" if isinstance(one, Mapping) else told(one) for one in value)
+            return ", ".join(_short(one) if isinstance(one, Mapping) else told(one) for one in value)
         case _:
             return str(value)
+
+
+def _ordered(fields: Iterable[str]) -> list[str]:
+    """Each once, what an entity is called before the rest."""
+    return sorted(dict.fromkeys(fields), key=lambda field: field not in _IDS)
+
+
+def _short(entry: Mapping[str, Any]) -> str:
+    """What an object is called; where it has no name, all of it."""
+    name = next((entry[field] for field in _NAMES if entry.get(field)), None)
+    return told(name) if name is not None else f"({told(entry)})"
 
 
 def _print(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -143,8 +143,9 @@ def check_page(after: Position, limit: int) -> None:
 
 def recorded(row: Row) -> Recorded:
     """A stored event as the engine reads it. Raises LogDamaged."""
-    position, _, _, event_id, type_name, schema, payload, actor, _, _, recorded_at, _ = row
+    position, _, _, event_id, type_name, schema, payload, actor, correlation, _, recorded_at, _ = row
     try:
-        return Recorded(position, EVENTS.decode(type_name, schema, payload), UUID(event_id), actor, recorded_at)
+        event = EVENTS.decode(type_name, schema, payload)
+        return Recorded(position, event, UUID(event_id), actor, recorded_at, correlation)
     except (StoreError, ValueError, TypeError, AttributeError) as error:
         raise LogDamaged(position, str(error)) from error

@@ -95,7 +95,10 @@ class DatabaseLog:
             raise LogDamaged(after + 1, f"cannot be read: {error}") from error
 
     async def hash_at(self, position: Position) -> bytes | None:
-        return await self._database.read(partial(statements.hash_at, position=position))
+        try:
+            return await self._database.read(partial(statements.hash_at, position=position))
+        except DatabaseDamaged as error:
+            raise LogDamaged(position, f"cannot be read: {error}") from error
 
     async def verify(self, progress: Progress | None = None) -> Position:
         """The head's position, after recomputing the whole chain. Raises LogDamaged, StoreUnavailable."""

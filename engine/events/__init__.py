@@ -201,3 +201,5 @@ class Recorded:
     "Who made it so, e.g. `file:routes.json`."
     recorded_at: int
     "Unix time in microseconds, from the writer's clock; for people, never for decisions."
+    correlation: str = attrs.field(default="", eq=False)
+    "The id of the first event of its append, 32 hexadecimal digits; empty where it was not asked for."

@@ -19,6 +19,7 @@ from adapters import clock
 from adapters.admin_token import Tokens
 from adapters.cli.watch import _watch, watch
 from adapters.http.control import Control
+from adapters.http.messages import Incoming, Response
 from adapters.http.server import Server, address_of, listen
 from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
@@ -38,6 +39,12 @@ TOKEN = "an-admin-token-of-the-tests"
 async def nothing_known(number: int) -> None:
     """No decision is remembered here."""
     del number
+
+
+async def nothing_there(incoming: Incoming) -> Response:
+    """There is no admin API here."""
+    del incoming
+    return Response(404, [], b"")
 
 
 class Gateway:
@@ -77,6 +84,7 @@ async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
         status=lambda: (True, {}),
         serve_live=partial(serve_live, hub=gateway.hub),
         explain=nothing_known,
+        admin=nothing_there,
     )
     listener = listen(Address("127.0.0.1", 0), option="--control")
     gateway.address = address_of(listener)

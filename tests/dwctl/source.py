@@ -1,8 +1,7 @@
 """A dwctl database as tests have it: the tables of SYNC-1 without the constraints, so that rows may be bad."""
 
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from uuid import UUID
 import attrs
 import trio
 
-from adapters.dwctl.findings import Findings
+from adapters import clock
 from adapters.dwctl.ownership import Makers
 from adapters.dwctl.sync import Importer, Options
 from adapters.store import Store, open_store
@@ -73,20 +72,22 @@ class Source:
         await self.server.rows(";\n".join((*statements, "")), database=self.database)
 
     async def add(self, table: str, **values: Any) -> None:
-        """A row; a value that names something of another table is its id."""
-        columns = ", ".join(values)
-        await self.run(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(map(_literal, values.values()))})")
+        row = ", ".join(map(_literal, values.values()))
+        await self.run(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({row})")  # noqa: S608 - our own
+
+    async def set(self, table: str, where: str = "true", **values: Any) -> None:
+        """Change the rows of a condition."""
+        changes = ", ".join(f"{column} = {_literal(value)}" for column, value in values.items())
+        await self.run(f"UPDATE {table} SET {changes} WHERE {where}")  # noqa: S608 - our own
 
 
 def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, (bool, int, float)):
+        return str(value).lower()
     if isinstance(value, list):
-        return "'{" + ", ".join(map(json.dumps, value)) + "}'"
-    if value is None or isinstance(value, (bool, int, float)):
-        return (
-            {None: "NULL", True: "true", False: "false"}.get(value, str(value))
-            if not isinstance(value, (int, float)) or isinstance(value, bool)
-            else str(value)
-        )
+        return f"'{{{', '.join(map(str, value))}}}'"
     return "'" + str(value).replace("'", "''") + "'"
 
 
@@ -120,25 +121,21 @@ async def importing(
     source: Source, *, name: str = "test", store: Store | None = None, **options: Any
 ) -> AsyncIterator[Rig]:
     """An importer, as the command line composes it, on a log in memory or on that of another rig."""
-    async with trio.open_nursery() as following:
+    async with AsyncExitStack() as opened:
+        following = await opened.enter_async_context(trio.open_nursery())
         if store is None:
-            async with open_store("memory:", environ={}, clock_us=lambda: NOW_US) as opened:
-                async with _rig(source, opened, Options(f"dwctl:{name}", **options), following) as rig:
-                    yield rig
-        else:
-            async with _rig(source, store, Options(f"dwctl:{name}", **options), following) as rig:
-                yield rig
+            memory = open_store("memory:", environ={}, clock_us=lambda: NOW_US)
+            store = await opened.enter_async_context(memory)
+        yield await _rig(source, store, Options(f"dwctl:{name}", **options), following)
+        following.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def _rig(source: Source, store: Store, options: Options, following: trio.Nursery) -> AsyncIterator[Rig]:
+async def _rig(source: Source, store: Store, options: Options, following: trio.Nursery) -> Rig:
     makers = Makers(routing.fold)
     follower = Follower(store.log, routing.empty(), fold=makers.fold)
     await follower.catch_up()
-    following.start_soon(follower.run, lambda snapshot, touched: None)
-    numbers = iter(range(1, 10**9))
-    base = len(options.actor) << 64
-    writer = Writer(store.log, follower, new_id=lambda: UUID(int=base + next(numbers)), change=routing.change)
+    following.start_soon(follower.run, lambda *_: None)
+    writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
     importer = Importer(
         partial(read_tables, source_of(source.url)),
         store.vault,
@@ -149,9 +146,4 @@ async def _rig(source: Source, store: Store, options: Options, following: trio.N
         clock_us=lambda: NOW_US,
         options=options,
     )
-    yield Rig(importer, store, follower, writer)
-    following.cancel_scope.cancel()
-
-
-def told(findings: Findings) -> list[str]:
-    return [str(finding) for finding in findings]
+    return Rig(importer, store, follower, writer)

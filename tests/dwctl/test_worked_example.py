@@ -1,7 +1,5 @@
 """The worked example of SYNC-31 and what hangs together with it, from a real database to who may call what."""
 
-from pathlib import Path
-
 import pytest
 
 from engine.access import digest
@@ -98,7 +96,7 @@ async def test_the_worked_example(source: Source) -> None:
 
 
 async def test_who_may_call_what(source: Source) -> None:
-    """SYNC-31, DEF-26, RULE-7: K2 on c is led to d, which it may not use, unless redirects are to open their targets."""
+    """SYNC-31, DEF-26, RULE-7: K2 on c is led to d, which it may not use unless redirects open."""
     await worked_example(source)
     async with importing(source) as rig:
         await rig.importer.sync()
@@ -206,9 +204,7 @@ async def test_components_in_order(source: Source) -> None:
             weight=weight,
             sort_order=order,
         )
-    await source.run(
-        f"UPDATE deployed_models SET lb_strategy = 'priority', fallback_enabled = false WHERE id = '{uid('C')}'"
-    )
+    await source.set("deployed_models", "is_composite", lb_strategy="priority", fallback_enabled=False)
     async with importing(source) as rig:
         await rig.importer.sync()
         pools = rig.snapshot.pools
@@ -228,15 +224,15 @@ async def test_components_in_order(source: Source) -> None:
 async def test_batch_capacity(source: Source, stated: int | None, kept: int) -> None:
     """CAP-1: what is 0 or below takes the default, as NULL does, and is told."""
     await worked_example(source)
-    await source.run(f"UPDATE deployed_models SET batch_capacity = {'NULL' if stated is None else stated}")
+    await source.set("deployed_models", batch_capacity=stated)
     async with importing(source) as rig:
         report = await rig.importer.sync()
-        assert rig.snapshot.capacities == {"c": kept, "d": kept}
+        assert dict(rig.snapshot.capacities) == {"c": kept, "d": kept}
     is_told = any("batch_capacity" in finding.what for finding in report.findings)
     assert is_told == (stated is not None and stated < 1)
 
 
-async def test_no_secret_leaves(source: Source, tmp_path: Path) -> None:
+async def test_no_secret_leaves(source: Source) -> None:
     """House rule on secrets: neither clients' nor providers' are in an event or a finding."""
     await worked_example(source)
     await source.run(

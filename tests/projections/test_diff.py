@@ -19,8 +19,18 @@ from engine.events import (
     TokenDefined,
     UserDefined,
 )
-from engine.snapshot import Affinity, Backoff, CircuitPolicy, Fallback, Grants, Key, Limits, Pool, Provider, Timeouts
-from engine.snapshot import RoutingSnapshot, Settings
+from engine.snapshot import (
+    Affinity,
+    CircuitPolicy,
+    Fallback,
+    Key,
+    Limits,
+    Pool,
+    Provider,
+    RoutingSnapshot,
+    Settings,
+    Timeouts,
+)
 from projections import routing
 from projections.diff import Difference, FieldChange, differences
 from projections.kinds import KINDS

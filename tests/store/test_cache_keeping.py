@@ -70,12 +70,15 @@ def _hash(position: Position) -> bytes:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> Gateway:  # noqa: ARG001 - it jumps by itself
+async def gateway(tmp_path: Path) -> Gateway:
     return Gateway(tmp_path / "cache.db")
 
 
-async def test_a_change_is_saved_at_once_and_more_of_them_together(gateway: Gateway) -> None:
+async def test_a_change_is_saved_at_once_and_more_of_them_together(
+    gateway: Gateway, autojump_clock: trio.testing.MockClock
+) -> None:
     """At most every so many seconds, the last of them within that time, and never without a change."""
+    del autojump_clock
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.keep)
         await trio.sleep(5)
@@ -87,8 +90,11 @@ async def test_a_change_is_saved_at_once_and_more_of_them_together(gateway: Gate
     assert gateway.saved == [(5, 1), (35, 10)]
 
 
-async def test_what_is_missing_at_the_end_is_saved_then(gateway: Gateway) -> None:
+async def test_what_is_missing_at_the_end_is_saved_then(
+    gateway: Gateway, autojump_clock: trio.testing.MockClock
+) -> None:
     """Once, and only where something is."""
+    del autojump_clock
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.keep)
         gateway.move(1)
@@ -105,8 +111,11 @@ async def test_what_is_missing_at_the_end_is_saved_then(gateway: Gateway) -> Non
 
 
 @pytest.mark.parametrize("trouble", ["is_away", "cannot_be_written"])
-async def test_trouble_is_said_and_tried_again(gateway: Gateway, trouble: str) -> None:
+async def test_trouble_is_said_and_tried_again(
+    gateway: Gateway, trouble: str, autojump_clock: trio.testing.MockClock
+) -> None:
     """Without ending anything: the log that cannot tell the last event's hash, or a full disk."""
+    del autojump_clock
     setattr(gateway, trouble, True)
     with structlog.testing.capture_logs() as lines:
         async with trio.open_nursery() as nursery:
@@ -120,8 +129,11 @@ async def test_trouble_is_said_and_tried_again(gateway: Gateway, trouble: str) -
     assert [line["event"] for line in lines] == ["the snapshot cache was not written"] * 2
 
 
-async def test_an_end_without_an_answer_does_not_wait_for_ever(gateway: Gateway) -> None:
+async def test_an_end_without_an_answer_does_not_wait_for_ever(
+    gateway: Gateway, autojump_clock: trio.testing.MockClock
+) -> None:
     """The log has a few seconds to tell the last event's hash."""
+    del autojump_clock
 
     async def never(_position: Position) -> bytes | None:
         await trio.sleep_forever()

@@ -1,16 +1,13 @@
 """The doorbell: nothing rung is lost, and rings close together open once."""
 
-import pytest
 import trio
 import trio.testing
 
 from adapters.store.doorbell import Doorbell
 from engine.ports import Wake
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
-
-async def test_fifty_rings_in_fifty_milliseconds_open_a_few_times() -> None:
+async def test_fifty_rings_in_fifty_milliseconds_open_a_few_times(autojump_clock: trio.testing.MockClock) -> None:  # noqa: ARG001
     """T16, SYNC-21, DEF-1: at most one opening in 5 ms, the first at once, the last ring within 5 ms."""
     bell = Doorbell(apart_s=0.005)
     seen: list[tuple[float, int]] = []
@@ -35,7 +32,7 @@ async def test_fifty_rings_in_fifty_milliseconds_open_a_few_times() -> None:
     assert seen[-1][1] == 50
 
 
-async def test_news_are_news_until_a_read_reached_the_end() -> None:
+async def test_news_are_news_until_a_read_reached_the_end(autojump_clock: trio.testing.MockClock) -> None:  # noqa: ARG001
     """A read that began before they were told, or did not reach the end, settles nothing."""
     bell = Doorbell()
     early = bell.mark()
@@ -53,7 +50,7 @@ async def test_news_are_news_until_a_read_reached_the_end() -> None:
     assert waiting.cancelled_caught
 
 
-async def test_a_ring_after_quiet_opens_at_once() -> None:
+async def test_a_ring_after_quiet_opens_at_once(autojump_clock: trio.testing.MockClock) -> None:  # noqa: ARG001
     """Coalescing costs nothing where there is nothing to coalesce."""
     bell = Doorbell(apart_s=0.005)
     for position in range(1, 4):
@@ -64,7 +61,7 @@ async def test_a_ring_after_quiet_opens_at_once() -> None:
         assert trio.current_time() == before
 
 
-async def test_all_who_wait_are_let_in_together() -> None:
+async def test_all_who_wait_are_let_in_together(autojump_clock: trio.testing.MockClock) -> None:  # noqa: ARG001
     """One opening is for everybody, not for one after the other."""
     bell = Doorbell(apart_s=1)
     bell.ring(1, Wake.OWN)

@@ -7,6 +7,7 @@ import pytest
 import trio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.store import postgres_database
 from adapters.store.postgres_database import PostgresDatabase, open_postgres
 from adapters.store.transactions import ConstraintBroken, Work
 from engine.errors import OutcomeUnknown, StoreUnavailable
@@ -71,6 +72,43 @@ async def test_a_connection_lost_on_the_way_means_unknown(url: str) -> None:
                 await database.read(statements(killed))
         assert await database.read(HEAD) == [(0,)]
         await database.write(statements(MOVE))
+
+
+async def test_a_server_that_does_not_answer_means_unknown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's own bound, for when the server's does not hold; the next call is served."""
+    monkeypatch.setattr(postgres_database, "COMMAND_S", 0.2)
+    silent = statements(MOVE, "SET LOCAL statement_timeout = 0", "SELECT pg_sleep(30)")
+    async with open_postgres(server_of(url)) as database:
+        with trio.fail_after(10):
+            with pytest.raises(OutcomeUnknown, match="did not answer"):
+                await database.write(silent)
+            with pytest.raises(StoreUnavailable):
+                await database.read(statements("SET LOCAL statement_timeout = 0", "SELECT pg_sleep(30)"))
+            assert await database.read(HEAD) == [(0,)]
+
+
+async def test_a_lock_that_is_not_given_means_not_applied(postgres: Server, log_database: str) -> None:
+    """The server's bound comes first, and its word is sure."""
+    shorter = statements("SET LOCAL lock_timeout = 50", MOVE)
+    async with open_postgres(server_of(postgres.url_of(log_database))) as database:
+
+        async def hold(connection: AsyncConnection) -> None:
+            await connection.exec_driver_sql(MOVE)
+            token.run_sync_soon(holds.set)
+            await may_end.wait()
+
+        async def end() -> None:
+            may_end.set()
+
+        token, holds, may_end = trio.lowlevel.current_trio_token(), trio.Event(), asyncio.Event()
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(database.write, hold)
+                await holds.wait()
+                with pytest.raises(StoreUnavailable, match="lock timeout"):
+                    await database.write(shorter)
+                await database.side.call(end)
+        assert await database.read(HEAD) == [(5,)]
 
 
 async def test_a_connection_lost_at_rest_is_no_error(postgres: Server, log_database: str) -> None:

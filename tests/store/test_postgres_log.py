@@ -139,7 +139,7 @@ async def test_a_log_that_never_looks_is_still_told(url: str) -> None:
             assert await here.log.wait(0) is Wake.NOTIFY
 
 
-@pytest.mark.parametrize("payload", ["", "9" * 30, "999 x", "-1", "²", "x" * 7000, "1; DROP TABLE events"])
+@pytest.mark.parametrize("payload", ["", "9" * 30, "999 x", "²", "-1; DROP TABLE events"])
 async def test_a_forged_notification_costs_a_read_at_most(postgres: Server, log_database: str, payload: str) -> None:
     """It wakes once; after the read all is as before, and the next real one is heard."""
     async with opened(postgres.url_of(log_database)) as one, opened(postgres.url_of(log_database)) as other:

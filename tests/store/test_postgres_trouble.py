@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 import trio
+import trio.testing
 
 from adapters.store.listener import Listener
 from adapters.store.postgres_database import IDLE_MS, LOCK_MS, open_postgres
@@ -117,7 +118,9 @@ async def test_a_restarted_server_loses_and_repeats_nothing(postgres: Server, lo
                 nursery.start_soon(restart)
             there = [(position, event_id) for position, event_id, _ in await all_of(a.log)]
             assert await a.log.verify() == writers * each
-            assert a.sync.status.reconnects >= 1
+            for one in (a, b):
+                await one.reaches(SyncState.CONNECTED, 2)
+                assert one.sync.status.reconnects >= 1
     assert [position for position, _ in there] == list(range(1, writers * each + 1))
     assert {event_id: position for position, event_id in there} == told
     assert seen == there
@@ -219,8 +222,7 @@ async def test_the_listener_pauses_longer_and_longer_and_never_gives_up() -> Non
     assert (SyncState.DISCONNECTED, "TimeoutError") in states
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_watcher_that_fails_stops_nothing() -> None:
+async def test_a_watcher_that_fails_stops_nothing(autojump_clock: trio.testing.MockClock) -> None:  # noqa: ARG001
     """DEF-5: its error is logged, the next watcher hears, and the status is what it is."""
     sync = Sync(SyncState.CONNECTING)
     heard: list[SyncStatus] = []

@@ -32,7 +32,7 @@ def build(office: Office) -> Litestar:
     """The routes behind the entrance. Raises ValueError for one that states no scope."""
     routes = all_routes()
     entrance.check_scopes(routes)
-    return Litestar(
+    app = Litestar(
         [Router("/admin/v1", route_handlers=routes)],
         debug=False,
         logging_config=None,
@@ -60,12 +60,17 @@ def build(office: Office) -> Litestar:
             ),
         ),
     )
+    for schema in (app.openapi_schema.components.schemas or {}).values():
+        # Said of bodies and held by answers: there are no other fields.
+        schema.additional_properties = None if schema.properties is None else False
+    return app
 
 
 def all_routes() -> list[Any]:
     """The routes of all modules, their paths below /admin/v1."""
     # TODO while helpers write these: plain imports in the end
-    import importlib, importlib.util
+    import importlib
+    import importlib.util
 
     routes = []
     for name in (

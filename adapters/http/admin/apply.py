@@ -11,17 +11,18 @@ from typing import Any, Final, Literal
 import attrs
 import trio
 from litestar import Response, post
-from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import OPERATE, Who
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, Fault, Invalid, Refusal
 from adapters.http.admin.receipt import Receipt
 from adapters.submitted import Submitted, Unusable
 from engine.errors import Rejected
+from engine.names import Stream
 from engine.snapshot import FILE
 
 _ENDINGS: Final = {"json": (".json",), "yaml": (".yaml", ".yml"), "toml": (".toml",)}
@@ -64,13 +65,16 @@ class _ForFile(Who):
     "/apply", operation_id="applyFile", dto=StrictBody, return_dto=None, opt=OPERATE, responses=CHANGES, status_code=200
 )
 async def apply(
-    office: NamedDependency[Office], mutation: NamedDependency[Mutation], data: JSONBody[Sent]
+    office: Given[Office], mutation: Given[Mutation], data: JSONBody[Sent]
 ) -> Response[Applied]:
     """Make the table what a configuration file says: define what differs, and remove what files had defined and this
-    one does not name. With `dry_run`, tell what that would change.
+    one does not name. An export (`pointsman: 1`) is taken too: what its sections do not name goes, but for what a file
+    manages. With `dry_run`, tell what that would change.
     """
     _check_name(data)
     submitted = await _read(office, data)
+    if submitted.grants:
+        mutation.who.needs("admin", "A document with tokens or released sources")
     source = FILE + data.name
     if submitted.is_files:
         mutation = attrs.evolve(mutation, who=_ForFile(mutation.who.token_id, mutation.who.scope, source))
@@ -80,7 +84,9 @@ async def apply(
         )
     except Rejected as rejected:
         raise Invalid(_faults(submitted.told(rejected))) from None
-    return mutation.answer(done, more={"source": mutation.who.actor, "warnings": _bounded(submitted.warnings)})
+    left = tuple(_left(stream) for stream in submitted.left_alone(done.snapshot, mutation.who.actor))
+    warnings = _bounded((*submitted.warnings, *left))
+    return mutation.answer(done, more={"source": mutation.who.actor, "warnings": warnings})
 
 
 async def _read(office: Office, data: Sent) -> Submitted:
@@ -90,6 +96,10 @@ async def _read(office: Office, data: Sent) -> Submitted:
         return await trio.to_thread.run_sync(office.load, data.name, data.content.encode())
     except Unusable as error:
         raise Invalid(_faults(error.problems)) from None
+
+
+def _left(stream: Stream) -> str:
+    return f"{stream} is managed by a file, and stays as it is"
 
 
 def _check_name(data: Sent) -> None:

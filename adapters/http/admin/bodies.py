@@ -115,7 +115,7 @@ def _unfit(raw: Any) -> Iterator[Fault]:
     while left:
         one = left.pop()
         if isinstance(one, str) and _UNFIT.search(one):
-            yield Fault(where="", what=f"{one!r} cannot be stored", valid="text without U+0000 and lone surrogates")
+            yield Fault(where="", what="a text cannot be stored", valid="text without U+0000 and lone surrogates")
         elif isinstance(one, int | float) and not -_MOST <= one <= _MOST:
             yield Fault(where="", what="a number is out of range", valid=f"-{_MOST} to {_MOST} (RFC 8259, 6)")
         elif isinstance(one, dict):

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final
 import attrs
 import msgspec
 from litestar import Response, delete, get, put
-from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.bounds import AtLeastOne, Count, Order, Rate
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Place, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, Fault, Invalid, missing
@@ -154,7 +154,7 @@ def _found(snapshot: RoutingSnapshot, composite_id: ModelId) -> dict[ModelId, Co
     operation_id="listComponents",
 )
 async def components(
-    composite_id: FromPath[str], office: NamedDependency[Office], limit: Limit = PAGE, after: After = None
+    composite_id: FromPath[str], office: Given[Office], limit: Limit = PAGE, after: After = None
 ) -> Response[_ComponentPage]:  # type: ignore[valid-type]
     """A composite's components, by deployment."""
     snapshot = office.follower.snapshot
@@ -164,7 +164,7 @@ async def components(
 
 @get(_ONE, opt=READ, responses=READS, tags=_TAGS, operation_id="getComponent")
 async def component(
-    composite_id: FromPath[str], deployment_id: FromPath[str], office: NamedDependency[Office]
+    composite_id: FromPath[str], deployment_id: FromPath[str], office: Given[Office]
 ) -> Response[Component]:
     """One component; the ETag is the composite's."""
     snapshot = office.follower.snapshot
@@ -179,7 +179,7 @@ async def put_component(
     composite_id: FromPath[str],
     deployment_id: FromPath[str],
     data: JSONBody[Standing],
-    mutation: NamedDependency[Mutation],
+    mutation: Given[Mutation],
 ) -> Response[Receipt]:
     """Put a deployment into a composite, or at another place there."""
 
@@ -192,7 +192,7 @@ async def put_component(
 
 @delete(_ONE, opt=OPERATE, status_code=200, responses=CHANGES, tags=_TAGS, operation_id="deleteComponent")
 async def remove_component(
-    composite_id: FromPath[str], deployment_id: FromPath[str], mutation: NamedDependency[Mutation]
+    composite_id: FromPath[str], deployment_id: FromPath[str], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """Take a deployment out of a composite. One that is not in it changes nothing."""
 

@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import shown
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.bounds import Number
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, Fault, Invalid, missing
@@ -72,7 +72,7 @@ class TariffShown(Tariff):
 
 
 @get(_CREDITS, opt=READ, responses=READS, tags=_TAGS, operation_id="getCredits")
-async def balance(user_id: FromPath[str], office: NamedDependency[Office]) -> Response[Credits]:
+async def balance(user_id: FromPath[str], office: Given[Office]) -> Response[Credits]:
     """What a user has; the ETag is the ledger's."""
     snapshot = office.follower.snapshot
     _check(snapshot, user_id)
@@ -92,7 +92,7 @@ async def balance(user_id: FromPath[str], office: NamedDependency[Office]) -> Re
     return_dto=None,
 )
 async def book(
-    user_id: FromPath[str], data: JSONBody[Booking], mutation: NamedDependency[Mutation]
+    user_id: FromPath[str], data: JSONBody[Booking], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """Add an entry to a user's ledger. Each request is one of its own; an Idempotency-Key makes it safe to repeat."""
     return await _ledger(mutation, user_id, events.CreditsBooked(user_id, data.seq, data.kind, data.amount))
@@ -109,7 +109,7 @@ async def book(
     return_dto=None,
 )
 async def checkpoint(
-    user_id: FromPath[str], data: JSONBody[Checkpoint], mutation: NamedDependency[Mutation]
+    user_id: FromPath[str], data: JSONBody[Checkpoint], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """State what a user's ledger comes to, up to one of its entries."""
     return await _ledger(mutation, user_id, events.CreditsCheckpointed(user_id, data.balance, data.seq))

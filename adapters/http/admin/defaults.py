@@ -5,13 +5,13 @@ from typing import Annotated, Any, Final
 import attrs
 import msgspec
 from litestar import Response, get, patch, put
-from litestar.di import NamedDependency
 from litestar.params import Body, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import MergePatch, StrictBody, checked, merged
 from adapters.http.admin.bounds import AtLeastOne, Count, Seconds
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Place, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS
@@ -77,7 +77,7 @@ def _below_settings(where: Place) -> Place:
 
 
 @get("/settings", opt=READ, responses=READS, tags=["Settings"], operation_id="getSettings")
-async def settings(office: NamedDependency[Office]) -> Response[Settings]:
+async def settings(office: Given[Office]) -> Response[Settings]:
     """What holds for the whole gateway."""
     snapshot = office.follower.snapshot
     return shown(snapshot, _settings(snapshot), about="settings")
@@ -92,7 +92,7 @@ async def settings(office: NamedDependency[Office]) -> Response[Settings]:
     dto=StrictBody,
     return_dto=None,
 )
-async def put_settings(data: JSONBody[Settings], mutation: NamedDependency[Mutation]) -> Response[Receipt]:
+async def put_settings(data: JSONBody[Settings], mutation: Given[Mutation]) -> Response[Receipt]:
     """State all settings: those that are not stated take their defaults."""
     command = ChangeSettings(Values(**attrs.asdict(data)))
     return await mutation.make(lambda _: Wish(command, where=_below_settings), about="settings")
@@ -109,7 +109,7 @@ async def put_settings(data: JSONBody[Settings], mutation: NamedDependency[Mutat
 )
 async def patch_settings(
     data: JSONBody[_SettingsPatch],  # type: ignore[valid-type]
-    mutation: NamedDependency[Mutation],
+    mutation: Given[Mutation],
 ) -> Response[Receipt]:
     """Change some settings (RFC 7396)."""
 
@@ -121,7 +121,7 @@ async def patch_settings(
 
 
 @get("/escalation", opt=READ, responses=READS, tags=["Escalation"], operation_id="getEscalation")
-async def escalation(office: NamedDependency[Office]) -> Response[Escalation]:
+async def escalation(office: Given[Office]) -> Response[Escalation]:
     """The models that batch keys may use without being members (SYNC-4)."""
     snapshot = office.follower.snapshot
     return shown(snapshot, Escalation(aliases=tuple(sorted(snapshot.catalogue.escalation))), about="escalation")
@@ -136,7 +136,7 @@ async def escalation(office: NamedDependency[Office]) -> Response[Escalation]:
     dto=StrictBody,
     return_dto=None,
 )
-async def put_escalation(data: JSONBody[Escalation], mutation: NamedDependency[Mutation]) -> Response[Receipt]:
+async def put_escalation(data: JSONBody[Escalation], mutation: Given[Mutation]) -> Response[Receipt]:
     """State all of them."""
     fact = EscalationChanged(tuple(sorted(set(data.aliases))))
     return await mutation.make(lambda _: wish(fact), about="escalation")
@@ -144,7 +144,7 @@ async def put_escalation(data: JSONBody[Escalation], mutation: NamedDependency[M
 
 @get("/capacities", opt=READ, responses=READS, tags=["Capacity"], operation_id="listCapacities")
 async def capacities(
-    office: NamedDependency[Office], limit: Limit = PAGE, after: After = None
+    office: Given[Office], limit: Limit = PAGE, after: After = None
 ) -> Response[_CapacityPage]:  # type: ignore[valid-type]
     """What each model takes at once of batch requests (CAP-1); a model that is not here takes none (CAP-3)."""
     snapshot = office.follower.snapshot
@@ -155,7 +155,7 @@ async def capacities(
 
 
 @get("/capacities/default", opt=READ, responses=READS, tags=["Capacity"], operation_id="getDefaultCapacity")
-async def default_capacity(office: NamedDependency[Office]) -> Response[DefaultCapacity]:
+async def default_capacity(office: Given[Office]) -> Response[DefaultCapacity]:
     """The capacity of models that state none."""
     snapshot = office.follower.snapshot
     return shown(snapshot, DefaultCapacity(batch_capacity=snapshot.catalogue.batch_capacity), about="batch")
@@ -171,14 +171,14 @@ async def default_capacity(office: NamedDependency[Office]) -> Response[DefaultC
     return_dto=None,
 )
 async def put_default_capacity(
-    data: JSONBody[DefaultCapacity], mutation: NamedDependency[Mutation]
+    data: JSONBody[DefaultCapacity], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """Change it for all of them."""
     return await mutation.make(lambda _: wish(BatchDefaultChanged(data.batch_capacity)), about="batch")
 
 
 @get("/faults", opt=READ, responses=READS, tags=["Faults"], operation_id="listFaults")
-async def faults(office: NamedDependency[Office], limit: Limit = PAGE, after: After = None) -> Response[_FaultsPage]:  # type: ignore[valid-type]
+async def faults(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[_FaultsPage]:  # type: ignore[valid-type]
     """Which models are not quite what was defined, and why (SYNC-13)."""
     snapshot = office.follower.snapshot
 

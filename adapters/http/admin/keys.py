@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, delete, get, patch, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin import key_models
 from adapters.http.admin.answers import PAGE, After, Limit, paged, shown
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.issuing import KEY, Issued, issue, new_id
 from adapters.http.admin.key_models import KeyChange, KeyShown, NewKey, Rotation, changed, made, placed
 from adapters.http.admin.mutation import Mutation, Wish
@@ -41,7 +41,7 @@ class KeyIssued(Issued):
 
 
 @get("/keys", operation_id="listKeys", opt=READ, responses=READS)
-async def list_keys(office: NamedDependency[Office], limit: Limit = PAGE, after: After = None) -> Response[KeyPage]:
+async def list_keys(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[KeyPage]:
     """The keys, in the order of their ids."""
     snapshot, at = office.follower.snapshot, office.unix_us()
     return paged(
@@ -54,7 +54,7 @@ async def list_keys(office: NamedDependency[Office], limit: Limit = PAGE, after:
 
 
 @get("/keys/{key_id:str}", operation_id="showKey", opt=READ, responses=READS)
-async def show_key(office: NamedDependency[Office], key_id: FromPath[str]) -> Response[KeyShown]:
+async def show_key(office: Given[Office], key_id: FromPath[str]) -> Response[KeyShown]:
     """A key, without its secret: that is not kept."""
     snapshot = office.follower.snapshot
     key = _present(snapshot, key_id)
@@ -63,7 +63,7 @@ async def show_key(office: NamedDependency[Office], key_id: FromPath[str]) -> Re
 
 @post("/keys", dto=StrictBody, return_dto=None, operation_id="createKey", opt=OPERATE, responses=CHANGES)
 async def create_key(
-    office: NamedDependency[Office], mutation: NamedDependency[Mutation], data: JSONBody[NewKey]
+    office: Given[Office], mutation: Given[Mutation], data: JSONBody[NewKey]
 ) -> Response[KeyIssued]:
     """Make a key, and show its secret this once. Give `secret` to bring along one that clients have already."""
     key_id = new_id(mutation, office, "key") if data.key_id is None else data.key_id
@@ -90,7 +90,7 @@ async def create_key(
 
 @patch("/keys/{key_id:str}", dto=StrictBody, return_dto=None, operation_id="changeKey", opt=OPERATE, responses=CHANGES)
 async def change_key(
-    mutation: NamedDependency[Mutation], key_id: FromPath[str], data: JSONBody[KeyChange]
+    mutation: Given[Mutation], key_id: FromPath[str], data: JSONBody[KeyChange]
 ) -> Response[Receipt]:
     """Change what a key may do, as a merge patch (RFC 7396); its secret stays."""
 
@@ -113,8 +113,8 @@ async def change_key(
     status_code=200,
 )
 async def rotate_key(
-    office: NamedDependency[Office],
-    mutation: NamedDependency[Mutation],
+    office: Given[Office],
+    mutation: Given[Mutation],
     key_id: FromPath[str],
     data: JSONBody[Rotation | None] = None,
 ) -> Response[KeyIssued]:
@@ -143,11 +143,14 @@ async def rotate_key(
 
 
 @delete("/keys/{key_id:str}", operation_id="revokeKey", opt=OPERATE, responses=CHANGES, status_code=200)
-async def revoke_key(mutation: NamedDependency[Mutation], key_id: FromPath[str]) -> Response[Receipt]:
-    """Revoke a key: the first request after this position is refused. Pools that list it close to it, not open."""
+async def revoke_key(mutation: Given[Mutation], key_id: FromPath[str]) -> Response[Receipt]:
+    """Revoke a key: the first request after this position is refused. Once more changes nothing. A pool whose list is
+    empty then is open to nobody.
+    """
 
     def compose(snapshot: RoutingSnapshot) -> Wish:
-        _present(snapshot, key_id)
+        if f"key:{key_id}" not in snapshot.streams:
+            raise missing("key", key_id)
         return Wish(RemoveKey(key_id))
 
     return await mutation.make(compose, about=f"key:{key_id}", exists=lambda snapshot: key_id in snapshot.keys)

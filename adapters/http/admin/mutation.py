@@ -12,12 +12,12 @@ from uuid import UUID, uuid5
 import attrs
 import trio
 from litestar import Request, Response
-from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter
 
 from adapters.http.admin.answers import etag_of, event_shown
 from adapters.http.admin.conditions import Conditions
 from adapters.http.admin.entrance import Who
+from adapters.http.admin.given import Given
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal
 from adapters.http.admin.receipt import Receipt
@@ -181,8 +181,8 @@ class Mutation:
 
 async def mutation_of(
     request: Request[Any, Any, Any],
-    office: NamedDependency[Office],
-    who: NamedDependency[Who],
+    office: Given[Office],
+    who: Given[Who],
     dry_run: Annotated[
         bool, QueryParameter(description="Tell the events and the difference it would make, and change nothing.")
     ] = False,

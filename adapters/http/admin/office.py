@@ -1,16 +1,22 @@
 """What the admin API works with; the composition root fills it in."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 import attrs
+import trio
 
+from adapters.http.admin.past import Past
 from adapters.submitted import Loader
 from engine.events import Event, Recorded
 from engine.names import Alias, CredentialId, Position, Stream
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
+
+MOST_FEEDS: Final = 100
+"""Event streams at once."""
 
 
 class Log(Protocol):
@@ -82,5 +88,24 @@ class Office:
     replica_id: str = ""
     local_token: bytes | None = attrs.field(default=None, repr=False)
     "Digest of the token this process was started with, which has the scope `admin`; None: it has none."
+    report: Callable[[], tuple[bool, Mapping[str, Any]]] = lambda: (True, {})
+    "Whether this gateway wants requests, and how its table stands to the log and the file."
+    address: str = ""
+    "Where this gateway's control plane listens."
+    version: str = ""
+    started_us: int = 0
+    "When this process began, in Unix microseconds."
+    draining: trio.Event = attrs.field(factory=trio.Event, repr=False)
+    "Set once this process is to end, so that streams end."
     load: Loader | None = None
     "What reads configuration files that are sent; None: none are taken."
+    verifying: trio.Lock = attrs.field(factory=trio.Lock, init=False, repr=False)
+    "Held while the hash chain is computed."
+    feeds: WeakSet[Any] = attrs.field(factory=WeakSet, init=False, repr=False)
+    "Event streams that are open; one that ends leaves by itself."
+    past: Past = attrs.field(init=False, repr=False)
+    "Tables at earlier positions."
+
+    @past.default
+    def _past(self) -> Past:
+        return Past(self.log, fold=self.fold, empty=self.empty)

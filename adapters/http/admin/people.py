@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, delete, get, put
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, Fault, Invalid, missing
@@ -129,7 +129,7 @@ def _belongings(path: str, name: str, links: Links, add: Fact, take: Fact) -> li
 
     @get(every, opt=READ, responses=READS, tags=["Group"], operation_id=f"list{name}s", description=f"All {path}.")
     async def belongings(
-        group_id: FromPath[str], office: NamedDependency[Office], limit: Limit = PAGE, after: After = None
+        group_id: FromPath[str], office: Given[Office], limit: Limit = PAGE, after: After = None
     ) -> Response[_Page]:  # type: ignore[valid-type]
         snapshot = office.follower.snapshot
         return paged(snapshot, found(snapshot, group_id), lambda other: Belonging(id=other), limit=limit, after=after)
@@ -152,7 +152,7 @@ def _belongings(path: str, name: str, links: Links, add: Fact, take: Fact) -> li
         description="Takes no body. The ETag is the group's.",
     )
     async def put_one(
-        group_id: FromPath[str], other_id: FromPath[str], mutation: NamedDependency[Mutation]
+        group_id: FromPath[str], other_id: FromPath[str], mutation: Given[Mutation]
     ) -> Response[Receipt]:
         return await changed(mutation, group_id, other_id, add)
 
@@ -166,7 +166,7 @@ def _belongings(path: str, name: str, links: Links, add: Fact, take: Fact) -> li
         description="One that is not there changes nothing.",
     )
     async def delete_one(
-        group_id: FromPath[str], other_id: FromPath[str], mutation: NamedDependency[Mutation]
+        group_id: FromPath[str], other_id: FromPath[str], mutation: Given[Mutation]
     ) -> Response[Receipt]:
         return await changed(mutation, group_id, other_id, take)
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, delete, get, patch, put
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import MergePatch, StrictBody, checked, merged
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.inventory import ApiKey, address_of, credential_of
 from adapters.http.admin.mutation import Mutation, Place, Receipt, Wish
 from adapters.http.admin.office import Office
@@ -35,6 +35,7 @@ from engine.snapshot import (
 )
 
 _TAGS: Final = ["Pool"]
+_LIMITS: Final = {field.name for field in attrs.fields(Limits)}
 _ONE: Final = "/pools/{alias:path}"
 
 
@@ -127,19 +128,20 @@ def _define(mutation: Mutation, snapshot: RoutingSnapshot, alias: Alias, body: P
 
 
 def _below_pool(where: Place) -> Place:
-    """From a path in the table to one in the body; a pool elsewhere is no field of it."""
-    return where[2:]
+    """From a path in the table to one in the body, where limits stand together."""
+    place = where[2:]
+    return (*place[:-1], "limits", place[-1]) if place and place[-1] in _LIMITS else place
 
 
 @get("/pools", opt=READ, responses=READS, tags=_TAGS, operation_id="listPools")
-async def pools(office: NamedDependency[Office], limit: Limit = PAGE, after: After = None) -> Response[_Page]:  # type: ignore[valid-type]
+async def pools(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[_Page]:  # type: ignore[valid-type]
     """All pools that requests can name, by alias; those of models have a `model_id`."""
     snapshot = office.follower.snapshot
     return paged(snapshot, snapshot.pools, lambda alias: _show(snapshot, alias), limit=limit, after=after)
 
 
 @get(_ONE, opt=READ, responses=READS, tags=_TAGS, operation_id="getPool")
-async def pool(alias: FromPath[str], office: NamedDependency[Office]) -> Response[PoolShown]:
+async def pool(alias: FromPath[str], office: Given[Office]) -> Response[PoolShown]:
     """One pool. An alias may contain slashes; of a model's pool, the ETag is the model's."""
     alias, snapshot = alias.removeprefix("/"), office.follower.snapshot
     if alias not in snapshot.pools:
@@ -149,7 +151,7 @@ async def pool(alias: FromPath[str], office: NamedDependency[Office]) -> Respons
 
 @put(_ONE, opt=OPERATE, responses=CHANGES, tags=_TAGS, operation_id="putPool", dto=StrictBody, return_dto=None)
 async def put_pool(
-    alias: FromPath[str], data: JSONBody[PoolBody], mutation: NamedDependency[Mutation]
+    alias: FromPath[str], data: JSONBody[PoolBody], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """Define a pool with all its providers and rules, or define it anew."""
     name = alias.removeprefix("/")
@@ -164,7 +166,7 @@ async def put_pool(
 async def patch_pool(
     alias: FromPath[str],
     data: JSONBody[_Patch],  # type: ignore[valid-type]
-    mutation: NamedDependency[Mutation],
+    mutation: Given[Mutation],
 ) -> Response[Receipt]:
     """Change some fields (RFC 7396). Lists, such as the providers, are stated as a whole."""
     name = alias.removeprefix("/")
@@ -179,7 +181,7 @@ async def patch_pool(
 
 
 @delete(_ONE, opt=OPERATE, status_code=200, responses=CHANGES, tags=_TAGS, operation_id="deletePool")
-async def remove_pool(alias: FromPath[str], mutation: NamedDependency[Mutation]) -> Response[Receipt]:
+async def remove_pool(alias: FromPath[str], mutation: Given[Mutation]) -> Response[Receipt]:
     """Remove a pool. Once more changes nothing."""
     name = alias.removeprefix("/")
 

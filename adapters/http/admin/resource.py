@@ -10,12 +10,12 @@ from typing import Any, Final
 import attrs
 import msgspec
 from litestar import Response, delete, get, patch, put
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import MergePatch, StrictBody, checked, merged
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Compose, Mutation, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, missing
@@ -71,13 +71,13 @@ def _reads(of: Resource) -> list[Any]:
     page, model = page_of(of.name, of.model), of.model
 
     @get(of.path, opt=READ, responses=READS, tags=tags, operation_id=f"list{of.name}s")
-    async def entities(office: NamedDependency[Office], limit: Limit = PAGE, after: After = None) -> Response[page]:  # type: ignore[valid-type]
+    async def entities(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[page]:  # type: ignore[valid-type]
         """All, by id, a page at a time."""
         snapshot = office.follower.snapshot
         return paged(snapshot, of.there(snapshot), lambda name: of.show(snapshot, name), limit=limit, after=after)
 
     @get(of.path + _ONE, opt=READ, responses=READS, tags=tags, operation_id=f"get{of.name}")
-    async def entity(office: NamedDependency[Office], entity_id: FromPath[str]) -> Response[model]:  # type: ignore[valid-type]
+    async def entity(office: Given[Office], entity_id: FromPath[str]) -> Response[model]:  # type: ignore[valid-type]
         """One, with its ETag."""
         snapshot = office.follower.snapshot
         if entity_id not in of.there(snapshot):
@@ -103,7 +103,7 @@ def _definitions(of: Resource) -> list[Any]:
     async def define(
         entity_id: FromPath[str],
         data: JSONBody[body],  # type: ignore[valid-type]
-        mutation: NamedDependency[Mutation],
+        mutation: Given[Mutation],
     ) -> Response[Receipt]:
         """Define it, or define it anew: fields that are not stated take their defaults."""
         return await _made(of, mutation, entity_id, lambda snapshot: of.define(mutation, snapshot, entity_id, data))
@@ -120,7 +120,7 @@ def _definitions(of: Resource) -> list[Any]:
     async def change(
         entity_id: FromPath[str],
         data: JSONBody[changes],  # type: ignore[valid-type]
-        mutation: NamedDependency[Mutation],
+        mutation: Given[Mutation],
     ) -> Response[Receipt]:
         """Change some fields: null takes the default, what is not stated stays (RFC 7396)."""
         stated: Any = data
@@ -146,7 +146,7 @@ def _removal(of: Resource) -> Any:
         tags=[of.name],
         operation_id=f"delete{of.name}",
     )
-    async def remove(entity_id: FromPath[str], mutation: NamedDependency[Mutation]) -> Response[Receipt]:
+    async def remove(entity_id: FromPath[str], mutation: Given[Mutation]) -> Response[Receipt]:
         """Remove it, and what hangs on it. Once more changes nothing."""
 
         def compose(snapshot: RoutingSnapshot) -> Wish:

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from adapters.http.admin.answers import PAGE, After, Limit, paged, shown
 from adapters.http.admin.entrance import ADMIN, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, missing
@@ -54,7 +54,7 @@ class SourceChanged(Receipt):
 
 @get("/sources", operation_id="listSources", opt=READ, responses=READS)
 async def list_sources(
-    office: NamedDependency[Office], limit: Limit = PAGE, after: After = None
+    office: Given[Office], limit: Limit = PAGE, after: After = None
 ) -> Response[SourcePage]:
     """The files that manage something, and those that were released."""
     snapshot = office.follower.snapshot
@@ -63,7 +63,7 @@ async def list_sources(
 
 
 @get("/sources/{source:str}", operation_id="getSource", opt=READ, responses=READS)
-async def show_source(office: NamedDependency[Office], source: FromPath[str]) -> Response[SourceShown]:
+async def show_source(office: Given[Office], source: FromPath[str]) -> Response[SourceShown]:
     """One of them, with its ETag."""
     snapshot = office.follower.snapshot
     found = _sources(snapshot).get(source)
@@ -73,7 +73,7 @@ async def show_source(office: NamedDependency[Office], source: FromPath[str]) ->
 
 
 @post("/sources/{source:str}/release", operation_id="releaseSource", opt=ADMIN, responses=CHANGES, status_code=200)
-async def release(mutation: NamedDependency[Mutation], source: FromPath[str]) -> Response[SourceChanged]:
+async def release(mutation: Given[Mutation], source: FromPath[str]) -> Response[SourceChanged]:
     """Let go of what a file manages: from here on the API changes it, and the file is not read any more."""
 
     def compose(snapshot: RoutingSnapshot) -> Wish:
@@ -85,7 +85,7 @@ async def release(mutation: NamedDependency[Mutation], source: FromPath[str]) ->
 
 
 @post("/sources/{source:str}/claim", operation_id="claimSource", opt=ADMIN, responses=CHANGES, status_code=200)
-async def claim(mutation: NamedDependency[Mutation], source: FromPath[str]) -> Response[SourceChanged]:
+async def claim(mutation: Given[Mutation], source: FromPath[str]) -> Response[SourceChanged]:
     """Have a released file manage again what it was the last to define. What others have changed since is not its own,
     and a file that names it is refused.
     """

@@ -10,12 +10,12 @@ from typing import Any, Final, Literal
 
 import attrs
 from litestar import Response, delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, paged
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import ADMIN
+from adapters.http.admin.given import Given
 from adapters.http.admin.issuing import TOKEN, Issued, issue, new_id
 from adapters.http.admin.mutation import Mutation, Wish
 from adapters.http.admin.office import Office
@@ -81,7 +81,7 @@ class TokenPage:
 
 
 @get("/tokens", operation_id="listTokens", opt=ADMIN, responses=READS)
-async def list_tokens(office: NamedDependency[Office], limit: Limit = PAGE, after: After = None) -> Response[TokenPage]:
+async def list_tokens(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[TokenPage]:
     """The admin tokens of the log, in the order of their ids; a gateway's own is not among them."""
     snapshot, at = office.follower.snapshot, office.unix_us() // 1_000_000
     known: Mapping[str, Digest] = snapshot.catalogue.token_ids
@@ -94,7 +94,7 @@ async def list_tokens(office: NamedDependency[Office], limit: Limit = PAGE, afte
 
 @post("/tokens", operation_id="createToken", dto=StrictBody, return_dto=None, opt=ADMIN, responses=CHANGES)
 async def create_token(
-    office: NamedDependency[Office], mutation: NamedDependency[Mutation], data: JSONBody[NewToken]
+    office: Given[Office], mutation: Given[Mutation], data: JSONBody[NewToken]
 ) -> Response[TokenIssued]:
     """Make an admin token, and show its secret this once."""
     token_id = new_id(mutation, office, "token")
@@ -115,7 +115,7 @@ async def create_token(
 
 @delete("/tokens/{token_id:str}", operation_id="removeToken", opt=ADMIN, responses=CHANGES, status_code=200)
 async def remove_token(
-    office: NamedDependency[Office], mutation: NamedDependency[Mutation], token_id: FromPath[str]
+    office: Given[Office], mutation: Given[Mutation], token_id: FromPath[str]
 ) -> Response[TokenGone]:
     """Remove a token, also the one this request comes with, and the last one."""
     removed: list[Digest] = []

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response, delete, get, put
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import OPERATE, READ
+from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Receipt, Wish, wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, missing
@@ -54,7 +54,7 @@ def _found(snapshot: RoutingSnapshot, model_id: ModelId) -> dict[str, TrafficRul
 
 @get(_ALL, opt=READ, responses=READS, tags=_TAGS, operation_id="listTrafficRules")
 async def rules(
-    model_id: FromPath[str], office: NamedDependency[Office], limit: Limit = PAGE, after: After = None
+    model_id: FromPath[str], office: Given[Office], limit: Limit = PAGE, after: After = None
 ) -> Response[_Page]:  # type: ignore[valid-type]
     """A model's rules, by purpose, in the order in which they are tried."""
     snapshot = office.follower.snapshot
@@ -64,7 +64,7 @@ async def rules(
 
 @get(_ONE, opt=READ, responses=READS, tags=_TAGS, operation_id="getTrafficRule")
 async def rule(
-    model_id: FromPath[str], purpose: FromPath[str], office: NamedDependency[Office]
+    model_id: FromPath[str], purpose: FromPath[str], office: Given[Office]
 ) -> Response[TrafficRuleShown]:
     """One rule; the ETag is the model's."""
     snapshot = office.follower.snapshot
@@ -79,7 +79,7 @@ async def put_rule(
     model_id: FromPath[str],
     purpose: FromPath[str],
     data: JSONBody[TrafficRule],
-    mutation: NamedDependency[Mutation],
+    mutation: Given[Mutation],
 ) -> Response[Receipt]:
     """Deny a model to keys of a purpose, or send them to another one."""
     fact = events.TrafficRuleDefined(model_id, purpose, data.action.value, data.target_id, data.opens_target)
@@ -93,7 +93,7 @@ async def put_rule(
 
 @delete(_ONE, opt=OPERATE, status_code=200, responses=CHANGES, tags=_TAGS, operation_id="deleteTrafficRule")
 async def remove_rule(
-    model_id: FromPath[str], purpose: FromPath[str], mutation: NamedDependency[Mutation]
+    model_id: FromPath[str], purpose: FromPath[str], mutation: Given[Mutation]
 ) -> Response[Receipt]:
     """Remove a rule. One that is not there changes nothing."""
 

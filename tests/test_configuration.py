@@ -1,0 +1,102 @@
+"""A configuration file whose source was released, and claimed again."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from adapters import clock
+from adapters.configuration import ConfigurationFile
+from adapters.store.memory import MemoryEventLog
+from adapters.store.shelf import MemoryShelf
+from adapters.store.unlocking import open_vault
+from adapters.store.vault_key import random_key
+from engine.commands import ChangeEntities, DefineKey
+from engine.errors import Owned
+from engine.events import SourceClaimed, SourceReleased
+from engine.runtime.follower import Follower
+from engine.runtime.writer import Writer
+from projections import routing
+from tests.engine.tables import key
+
+SOURCE = "file:routes.json"
+
+
+class Rig:
+    """A file and the log that it is applied to."""
+
+    def __init__(self, path: Path, follower: Follower, writer: Writer, file: ConfigurationFile) -> None:
+        self.path, self.follower, self.writer, self.file = path, follower, writer, file
+
+    def put(self, *keys: str) -> None:
+        beside = self.path.with_suffix(".new")
+        definitions = {name: {"key": f"sk-{name}"} for name in keys}
+        beside.write_text(json.dumps({"auth": {"key_definitions": definitions}, "targets": {}}))
+        beside.replace(self.path)
+
+    async def write(self, command: Any, actor: str = "token:me") -> None:
+        await self.follower.applied((await self.writer.write(command, actor=actor)).position)
+
+    async def start(self) -> bool:
+        """Whether the file is applied at a start."""
+        loaded = await self.file.read_first(self.writer.snapshot)
+        if loaded is not None:
+            await self.file.begin(loaded, self.follower)
+        return loaded is not None
+
+
+@pytest.fixture
+async def rig(nursery: trio.Nursery, tmp_path: Path) -> Rig:
+    ticks = itertools.count(1)
+    log = MemoryEventLog(clock_us=ticks.__next__)
+    follower = Follower(log, routing.empty(), fold=routing.fold)
+    nursery.start_soon(follower.run, lambda _snapshot, _touched: None)
+    writer = Writer(log, follower, new_id=clock.new_id, change=routing.change)
+    vault = await open_vault(random_key(), MemoryShelf(), environ={}, clock_us=ticks.__next__)
+    path = tmp_path / "routes.json"
+    return Rig(path, follower, writer, ConfigurationFile(path, writer, vault, strict=False, environ={}))
+
+
+async def test_a_released_file_is_left_alone_at_the_start(rig: Rig) -> None:
+    """Issue item 5: it says loudly since when, and how to have it again; the log's table runs on."""
+    rig.put("one")
+    assert await rig.start()
+    with pytest.raises(Owned):
+        await rig.write(DefineKey(key("one", limit=3)))
+    await rig.write(ChangeEntities((SourceReleased(SOURCE),)))
+    await rig.write(DefineKey(key("one", limit=3)))
+    rig.put("one", "two")
+    with capture_logs() as logged:
+        assert not await rig.start()
+    (line,) = logged
+    assert line["log_level"] == "error"
+    assert "released at position 2" in line["problem"]
+    assert "POST /admin/v1/sources/file%3Aroutes.json/claim" in line["problem"]
+    assert rig.file.status.problems == (line["problem"],)
+    assert {name: one.limits.max_concurrent for name, one in rig.writer.snapshot.keys.items()} == {"one": 3}
+
+
+async def test_a_released_file_is_left_alone_when_it_changes(rig: Rig) -> None:
+    """And is taken again from the first change after its source was claimed."""
+    rig.put("one")
+    assert await rig.start()
+    await rig.write(ChangeEntities((SourceReleased(SOURCE),)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.file.follow)
+        with capture_logs() as logged, trio.fail_after(10):
+            rig.put("one", "two")
+            while not rig.file.status.problems:
+                await trio.sleep(0.01)
+        assert "released at position 2" in logged[0]["problem"]
+        assert set(rig.writer.snapshot.keys) == {"one"}
+        await rig.write(ChangeEntities((SourceClaimed(SOURCE),)))
+        rig.put("one", "three")
+        with trio.fail_after(10):
+            while set(rig.writer.snapshot.keys) != {"one", "three"}:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert rig.file.status.problems == ()
