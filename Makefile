@@ -5,7 +5,7 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format bench bench-machine bench-storm bench-replicas lock clean
+.PHONY: run test check format bench bench-machine bench-scale bench-storm bench-replicas lock clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/pointsman demo
@@ -28,6 +28,9 @@ bench: $(VENV)/.installed
 
 bench-machine: $(VENV)/.installed
 	$(BIN)/python bench/machine.py
+
+bench-scale: $(VENV)/.installed
+	$(BIN)/python bench/scale.py
 
 bench-storm: $(VENV)/.installed
 	$(BIN)/python bench/storm.py

@@ -9,8 +9,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from functools import partial
-from importlib import metadata
-from typing import Final
 
 import attrs
 import structlog
@@ -36,7 +34,7 @@ from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
 from adapters.logs import LineWriter
 from adapters.observe import Observer
-from adapters.office import office_of
+from adapters.office import VERSION, Process, office_of
 from adapters.poller import Poller
 from adapters.recent import Recent
 from adapters.replicating import keep_telling
@@ -58,7 +56,6 @@ from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
-VERSION: Final = metadata.version("pointsman")
 _log = structlog.get_logger("pointsman")
 
 
@@ -191,16 +188,15 @@ async def _serve(
                 is_ready=state.is_ready,
             )
             own = await own_token(settings.admin_token, settings.admin_token_file, writer)
-            office = office_of(
-                store,
-                follower,
-                writer,
+            process = Process(
+                report=state.report,
                 settled=router.settled,
                 local_token=own,
-                environ=environ,
+                draining=asked.first,
                 replica_id=replica.replica_id,
-                is_strict=settings.strict_config,
+                address=replica.address,
             )
+            office = office_of(store, follower, writer, process, environ=environ, is_strict=settings.strict_config)
             control = Control(
                 observer,
                 Tokens(own, snapshot=lambda: follower.snapshot, unix_s=clock.unix_s),

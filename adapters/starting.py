@@ -11,6 +11,7 @@ from uuid import UUID
 import attrs
 import structlog
 
+from adapters.collecting import uncollected
 from adapters.settings import ServeSettings
 from adapters.store import Store, open_store
 from adapters.store.cache import Cached, SnapshotCache
@@ -80,7 +81,8 @@ async def beginning(
                 )
         follower = Follower(log, snapshot, fold=routing.fold, on_look=on_look)
         try:
-            await follower.catch_up(page=_PAGE)
+            with uncollected():
+                await follower.catch_up(page=_PAGE)
         except StoreUnavailable as error:
             if cached is None:
                 raise

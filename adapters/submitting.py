@@ -18,13 +18,16 @@ from engine.names import CredentialId, Source, Stream
 from engine.replacing import left_alone
 from engine.snapshot import RoutingSnapshot
 
+_OWN: Final = "POINTSMAN_"
 _GRANTING: Final = {"tokens", "released"}
 """Sections about who may change the configuration."""
 
 
 def loader(*, strict: bool, credential_id: Callable[[str], CredentialId], environ: Mapping[str, str]) -> Loader:
     """For files in the onwards format, as `adapters.config.load` is, and for exports."""
-    return partial(_submitted, partial(load_text, strict=strict, credential_id=credential_id, environ=environ))
+    # Whoever may send a file must not be able to have a provider told what the gateway itself was started with.
+    others = {name: value for name, value in environ.items() if not name.startswith(_OWN)}
+    return partial(_submitted, partial(load_text, strict=strict, credential_id=credential_id, environ=others))
 
 
 def _submitted(read: Callable[[Path, bytes], Loaded], name: str, content: bytes) -> Submitted:

@@ -9,7 +9,6 @@ BENCH_EVENTS: how many. BENCH_SCALE_DIR: where the databases are kept for the ne
 TEST_PG_URL: a PostgreSQL server to measure too; without it, one is started where `tests/postgres.py` finds binaries.
 """
 
-import gc
 import json
 import os
 import platform
@@ -29,6 +28,7 @@ from scale_logs import fill_postgres, fill_sqlite
 from scale_steps import access_us, events_us
 
 from adapters.clock import unix_us
+from adapters.collecting import uncollected
 from adapters.store import open_store
 from adapters.store.cache import SnapshotCache
 from engine.runtime.follower import Follower
@@ -59,7 +59,8 @@ def peak_mib() -> float:
 async def _from_log(url: str) -> tuple[RoutingSnapshot, bytes]:
     async with open_store(url, environ={}, clock_us=unix_us) as store:
         follower = Follower(store.log, routing.empty(), fold=routing.fold)
-        await follower.catch_up(page=PAGE)
+        with uncollected():
+            await follower.catch_up(page=PAGE)
         snapshot = follower.snapshot
         return snapshot, await store.log.hash_at(snapshot.position) or b""
 
@@ -77,7 +78,6 @@ def cold(url: str, cache: Path) -> dict[str, Any]:
         "keys": len(snapshot.keys),
         "users": len(snapshot.users),
     }
-    gc.freeze()
     found |= events_us(snapshot) | access_us(snapshot)
     begun = time.perf_counter()
     trio.run(SnapshotCache(cache).save, snapshot, head, ())

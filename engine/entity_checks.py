@@ -36,7 +36,7 @@ from engine.events import (
     TrafficRuleDefined,
     UserDefined,
 )
-from engine.funds_checks import booking_problems, checkpoint_problems, funds_problems, tariff_problems
+from engine.funds_checks import booking_problems, checkpoint_problems, tariff_problems
 from engine.policy_checks import FRAMING, TOKEN, UNPRINTABLE, limit_problems
 from engine.reference_checks import (
     Problems,
@@ -201,6 +201,10 @@ def _grant(snapshot: RoutingSnapshot, event: GrantAdded) -> Problems:
     yield from model_problems(snapshot, event.model_id)
 
 
+def _funds(snapshot: RoutingSnapshot, event: FundsRestored | FundsExhausted) -> Problems:
+    yield from user_problems(snapshot, event.user_id)
+
+
 def _token(snapshot: RoutingSnapshot, event: TokenDefined) -> Problems:
     if event.scope not in SCOPES:
         yield Problem(("scope",), f"{event.scope!r} is unknown", " or ".join(SCOPES))
@@ -236,8 +240,8 @@ _CHECKS: Final[Mapping[type, Callable[[RoutingSnapshot, Any], Problems]]] = {
     GrantAdded: _grant,
     CreditsBooked: booking_problems,
     CreditsCheckpointed: checkpoint_problems,
-    FundsRestored: funds_problems,
-    FundsExhausted: funds_problems,
+    FundsRestored: _funds,
+    FundsExhausted: _funds,
     TariffDefined: tariff_problems,
     TokenDefined: _token,
 }

@@ -4,10 +4,9 @@ Law: as `engine.entity_checks`, which asks these. What passes can be added witho
 """
 
 from engine.amounts import MOST, MOST_PLACES, amount_of
-from engine.catalogue import Ledger
 from engine.checks import MOST_SECONDS
 from engine.errors import Problem
-from engine.events import CreditsBooked, CreditsCheckpointed, FundsExhausted, FundsRestored, TariffDefined
+from engine.events import CreditsBooked, CreditsCheckpointed, TariffDefined
 from engine.reference_checks import Problems, model_problems, text_problems, user_problems
 from engine.snapshot import RoutingSnapshot
 
@@ -30,14 +29,6 @@ def checkpoint_problems(snapshot: RoutingSnapshot, event: CreditsCheckpointed) -
     ledger = snapshot.catalogue.ledgers.get(event.user_id)
     if event.seq < (0 if ledger is None else ledger.seq):
         yield Problem(("seq",), f"{event.seq} is behind the ledger's last entry", "that entry's number or a later one")
-
-
-def funds_problems(snapshot: RoutingSnapshot, event: FundsRestored | FundsExhausted) -> Problems:
-    """They follow from a balance, and never lead it."""
-    yield from user_problems(snapshot, event.user_id)
-    balance = (snapshot.catalogue.ledgers.get(event.user_id) or Ledger()).balance
-    if isinstance(event, FundsRestored) != (balance > 0):
-        yield Problem(("user_id",), f"the balance of {event.user_id} is {balance}", "an entry in the ledger")
 
 
 def tariff_problems(snapshot: RoutingSnapshot, event: TariffDefined) -> Problems:

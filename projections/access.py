@@ -63,7 +63,7 @@ def member_added(table: Table, event: MemberAdded) -> None:
     user = table.users.get(event.user_id)
     if user is None or event.group_id not in table.groups:
         return
-    table.users[event.user_id] = attrs.evolve(user, groups=user.groups | {event.group_id})
+    table.users[event.user_id] = User(user.user_id, user.name, user.groups | {event.group_id}, user.is_funded)
     link(table.members, event.group_id, event.user_id)
 
 
@@ -71,7 +71,7 @@ def member_removed(table: Table, event: MemberRemoved) -> None:
     user = table.users.get(event.user_id)
     if user is None:
         return
-    table.users[event.user_id] = attrs.evolve(user, groups=user.groups - {event.group_id})
+    table.users[event.user_id] = User(user.user_id, user.name, user.groups - {event.group_id}, user.is_funded)
     unlink(table.members, event.group_id, event.user_id)
 
 

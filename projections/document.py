@@ -7,6 +7,8 @@ for, as an export needs them to be imported whole.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import attrs
+
 from engine import events as facts
 from engine.document import Document, document_of
 from engine.snapshot import RoutingSnapshot
@@ -49,7 +51,7 @@ def shown(snapshot: RoutingSnapshot) -> Plain:
     """
     return {
         "position": snapshot.position,
-        **exported(snapshot),
+        **native(attrs.evolve(document_of(snapshot), pools=None, keys=None)),
         "pools": plain(snapshot.pools),
         "keys": plain(snapshot.keys),
         "capacities": plain(snapshot.capacities),

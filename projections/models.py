@@ -4,9 +4,9 @@ Law: deterministic, total, and each model's own affair: what is wrong with one e
 it, is told among the faults, and touches no other model (SYNC-13, DEF-2).
 """
 
-import attrs
+from functools import lru_cache
 
-from engine.events import NIL, ComponentDefined, CompositeDefined, DeploymentDefined, TrafficRuleDefined
+from engine.events import NIL, CompositeDefined, DeploymentDefined, TrafficRuleDefined
 from engine.names import ModelId
 from engine.snapshot import Action, Fallback, Grants, Limits, Pool, Provider, Rule, Strategy
 from engine.urls import normalise
@@ -14,6 +14,10 @@ from projections.table import Table
 
 _ON_STATUS = (429, 500, 502, 503, 504)
 """Where a composite states none (FB-14)."""
+
+
+_normalised = lru_cache(maxsize=4096)(normalise)
+"""Many deployments are at one endpoint."""
 
 
 def project(table: Table) -> None:
@@ -40,10 +44,10 @@ def project(table: Table) -> None:
 
 def _of_deployment(table: Table, deployment: DeploymentDefined, faults: list[str]) -> Pool:
     """SYNC-9: one provider, which has the limits; the pool has none, and no fallback."""
-    provider = _provider(table, deployment, faults)
+    provider = _provider(table, deployment, faults, sanitize_response=deployment.sanitize_response)
     return Pool(
         alias=deployment.alias,
-        providers=() if provider is None else (attrs.evolve(provider, sanitize_response=deployment.sanitize_response),),
+        providers=() if provider is None else (provider,),
         grants=_grants(table, deployment.model_id, deployment.alias),
         rules=_rules(table, deployment.model_id, faults),
         sanitize_response=deployment.sanitize_response,
@@ -54,9 +58,13 @@ def _of_composite(table: Table, composite: CompositeDefined, faults: list[str]) 
     """SYNC-10 and SYNC-11: the limits are the pool's, and each provider has its deployment's."""
     providers = []
     for component in table.components.get(composite.model_id, ()):
-        provider = _of_component(table, component, faults)
+        deployment = table.deployments.get(component.deployment_id)
+        if not component.enabled or deployment is None:
+            continue
+        weight, sanitize = max(component.weight, 1), composite.sanitize_response
+        provider = _provider(table, deployment, faults, weight=weight, sanitize_response=sanitize)
         if provider is not None:
-            providers.append(attrs.evolve(provider, sanitize_response=composite.sanitize_response))
+            providers.append(provider)
     if not providers:
         faults.append("no component can serve it: enable or add one")
     return Pool(
@@ -72,22 +80,16 @@ def _of_composite(table: Table, composite: CompositeDefined, faults: list[str]) 
     )
 
 
-def _of_component(table: Table, component: ComponentDefined, faults: list[str]) -> Provider | None:
-    deployment = table.deployments.get(component.deployment_id)
-    if not component.enabled or deployment is None:
-        return None
-    provider = _provider(table, deployment, faults)
-    return None if provider is None else attrs.evolve(provider, weight=max(component.weight, 1))
-
-
-def _provider(table: Table, deployment: DeploymentDefined, faults: list[str]) -> Provider | None:
+def _provider(
+    table: Table, deployment: DeploymentDefined, faults: list[str], *, sanitize_response: bool, weight: int = 1
+) -> Provider | None:
     """The provider that a deployment is, wherever it stands: its limits are one by its id (SYNC-17, DEF-20)."""
     endpoint = table.endpoints.get(deployment.endpoint_id)
     if endpoint is None:
         faults.append(f"deployment {deployment.model_id}: its endpoint {deployment.endpoint_id} is not defined")
         return None
     try:
-        url = normalise(endpoint.url)
+        url = _normalised(endpoint.url)
     except ValueError as error:
         faults.append(f"deployment {deployment.model_id}: the URL of endpoint {endpoint.endpoint_id}: {error}")
         return None
@@ -99,8 +101,10 @@ def _provider(table: Table, deployment: DeploymentDefined, faults: list[str]) ->
         credential=endpoint.credential,
         auth_header=endpoint.auth_header,
         auth_prefix=endpoint.auth_prefix,
+        weight=weight,
         limits=Limits(deployment.max_concurrent, deployment.requests_per_second, deployment.burst),
         deployment=deployment.model_id,
+        sanitize_response=sanitize_response,
         trusted=deployment.trusted,
         open_responses_adapter=_or_on(deployment.open_responses_adapter),
     )

@@ -7,11 +7,14 @@ out unless it is asked for; a name is never left out.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import attrs
 
 Plain = dict[str, Any]
+
+_PLAIN: Final = {bool, int, float, str}
 
 
 def fields_of(value: Any, *, beside: Iterable[str] = (), with_digests: bool = False, sparse: bool = False) -> Plain:
@@ -20,40 +23,46 @@ def fields_of(value: Any, *, beside: Iterable[str] = (), with_digests: bool = Fa
     Fields that are made from others are left out.
     """
     found: Plain = {}
-    for field in attrs.fields(type(value)):
-        if field.name in beside or not field.init or not (field.repr or with_digests):
-            continue
-        there = getattr(value, field.name)
-        if not (sparse and _is_default(field, there)):
-            found[field.name] = plain(there, with_digests=with_digests, sparse=sparse)
+    for name, default in _fields(type(value), with_digests):  # type: ignore[arg-type]  # classes are hashable
+        there = getattr(value, name)
+        if name not in beside and not (sparse and there == default):
+            found[name] = plain(there, with_digests=with_digests, sparse=sparse)
     return found
 
 
-def plain(  # noqa: PLR0911 - one for each shape
-    value: Any, *, with_digests: bool = False, sparse: bool = False
-) -> Any:
+def plain(value: Any, *, with_digests: bool = False, sparse: bool = False) -> Any:
+    """A value as what JSON has; a mapping's names are sorted."""
+    if value is None or type(value) in _PLAIN:
+        return value
+    if hasattr(value, "__attrs_attrs__"):
+        return fields_of(value, with_digests=with_digests, sparse=sparse)
     match value:
-        case None | bool() | int() | float() | str():
-            return value
         case Enum():
-            return value.value
+            found: Any = value.value
         case bytes():
-            return value.hex()
+            found = value.hex()
         case Decimal():
             # Money is written out: no exponent, whatever arithmetic made of it.
-            return format(value, "f")
+            found = format(value, "f")
         case Mapping():
-            return {name: plain(value[name], with_digests=with_digests, sparse=sparse) for name in sorted(value)}
+            found = {name: plain(value[name], with_digests=with_digests, sparse=sparse) for name in sorted(value)}
         case frozenset():
-            return sorted(value)
-        case tuple() | list():
-            return [plain(one, with_digests=with_digests, sparse=sparse) for one in value]
+            found = sorted(value)
         case _:
-            return fields_of(value, with_digests=with_digests, sparse=sparse)
+            found = [plain(one, with_digests=with_digests, sparse=sparse) for one in value]
+    return found
 
 
-def _is_default(field: "attrs.Attribute[Any]", value: Any) -> bool:
+@cache
+def _fields(kind: type[Any], with_digests: bool) -> tuple[tuple[str, Any], ...]:
+    """Each field with what it has by default; what nothing equals where there is no default."""
+    return tuple(
+        (field.name, _default(field)) for field in attrs.fields(kind) if field.init and (field.repr or with_digests)
+    )
+
+
+def _default(field: "attrs.Attribute[Any]") -> Any:
     default: Any = field.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
-        default = default.factory()
-    return bool(value == default) and default is not attrs.NOTHING
+        return default.factory()
+    return default

@@ -130,7 +130,8 @@ def _set_key(table: Table, key_id: KeyId, key: Key | None) -> None:
     if old is not None:
         table.global_keys -= old.opens_all_pools
         for digest in (old.digest, old.previous):
-            if digest is not None and table.callers.get(digest) == old:
+            holder = None if digest is None else table.callers.get(digest)
+            if digest is not None and holder is not None and holder.key_id == key_id:
                 del table.callers[digest]
     if key is not None:
         table.keys[key_id] = key

@@ -37,7 +37,14 @@ class Sheet(Generic[K, V]):
         return (self._map if self._open is None else self._open).get(key, default)
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._writing()[key] = value
+        # As `_writing`, without a call: a log is folded by the million.
+        if self._open is None:
+            self._open = self._map.mutate()
+        self._open[key] = value
+
+    def update(self, others: Mapping[K, V]) -> None:
+        if others:
+            self._writing().update(others)
 
     def __delitem__(self, key: K) -> None:
         del self._writing()[key]

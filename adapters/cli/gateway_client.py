@@ -86,9 +86,12 @@ class AdminApi:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        also: int | None = None,
     ) -> Answer:
-        """Raises Declined, StartFailed."""
-        answer = self._good(await self._send(self._request(method, path, query or {}, body, headers or {})))
+        """`also`: a status that is an answer too. Raises Declined, StartFailed."""
+        answer = await self._send(self._request(method, path, query or {}, body, headers or {}))
+        if answer.status_code != also:
+            self._good(answer)
         try:
             return Answer(msgspec.json.decode(answer.content), answer.headers)
         except msgspec.DecodeError:

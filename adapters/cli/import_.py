@@ -6,35 +6,35 @@ which may hold a password, is never printed. Gateways that run on the database f
 
 import os
 import re
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import click
-import msgspec
 import trio
 
 from adapters import clock
+from adapters.cli.import_report import Telling, say_failure
 from adapters.cli.reading import database_option, json_option
 from adapters.cli.running import run
 from adapters.dwctl.ownership import Makers
 from adapters.dwctl.repeating import repeat
-from adapters.dwctl.sync import Importer, Options, Report
+from adapters.dwctl.sync import Importer, Options
 from adapters.store import open_store
 from adapters.store.foreign import read_tables, source_of
 from adapters.store.urls import MEMORY, PostgresServer, place_of
-from engine.errors import PointsmanError, StartFailed
+from engine.errors import StartFailed
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_WORDS: Final = re.compile(r"[A-Z][a-z]*")
 
 
 @attrs.frozen
@@ -121,7 +121,7 @@ async def _begin(  # noqa: PLR0917 - the options
 
 
 async def _run(wish: _Wish) -> None:
-    telling = _Telling(wish)
+    telling = Telling(wish.options.actor, as_json=wish.as_json, is_trial=wish.is_trial)
     async with _importer(wish) as importer:
         if not wish.is_agreed or wish.is_trial:
             report = await importer.try_out()
@@ -137,7 +137,16 @@ async def _run(wish: _Wish) -> None:
         async def sync() -> None:
             telling.say(await importer.sync())
 
-        await repeat(sync, wish.every_s, on_failure=_say_failure, jitter=lambda: clock.new_seed() / 2**64)
+        async with trio.open_nursery() as repeating:
+            repeating.start_soon(_cancel_when_asked, repeating.cancel_scope)
+            await repeat(sync, wish.every_s, on_failure=say_failure, jitter=lambda: clock.new_seed() / 2**64)
+
+
+async def _cancel_when_asked(scope: trio.CancelScope) -> None:
+    """End with the append under way, not in the middle of it."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as asked:
+        await anext(asked)
+        scope.cancel()
 
 
 @asynccontextmanager
@@ -175,46 +184,3 @@ def _is_agreed() -> bool:
     if not sys.stdin.isatty():
         raise StartFailed("Nothing was changed: there is nobody to ask; give --yes.", wrong_input=True)
     return click.confirm("Write this?", err=True)
-
-
-class _Telling:
-    """What came of each sync; of repeated ones only findings that differ from those of the one before."""
-
-    def __init__(self, wish: _Wish) -> None:
-        self._wish = wish
-        self._told: tuple[str, ...] = ()
-
-    def say(self, report: Report, *, is_trial: bool = False) -> None:
-        if self._wish.as_json:
-            if is_trial == self._wish.is_trial:  # one that only precedes the question has no document
-                click.echo(_document(report, self._wish))
-            return
-        findings = tuple(map(str, report.findings))
-        for line in findings if findings != self._told else ():
-            click.echo(line, err=True)
-        self._told = findings
-        listed = ", ".join(f"{count} {what}" for what, count in _counts(report).items()) or "nothing"
-        verb = "to do" if is_trial else "done"
-        click.echo(f"{self._wish.options.actor}: {verb}: {listed}; position {report.position}")
-
-
-def _document(report: Report, wish: _Wish) -> str:
-    document: dict[str, Any] = {
-        "source": wish.options.actor,
-        "position": report.position,
-        "dry_run": wish.is_trial,
-        "changes": _counts(report),
-        "findings": [attrs.asdict(finding) for finding in report.findings],
-    }
-    return msgspec.json.encode(document).decode()
-
-
-def _counts(report: Report) -> Mapping[str, int]:
-    """Events of each kind in words, e.g. `endpoint defined`."""
-    named = {kind: " ".join(_WORDS.findall(kind.__name__)).lower() for kind in report.changes}
-    return {named[kind]: report.changes[kind] for kind in sorted(report.changes, key=lambda kind: named[kind])}
-
-
-def _say_failure(error: PointsmanError, wait_s: float) -> None:
-    said = str(error) or type(error).__name__
-    click.echo(f"pointsman: {said} The next attempt is in {wait_s:.1f} s.", err=True)

@@ -10,7 +10,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
+import attrs
 import httpx
 import structlog
 import trio
@@ -19,13 +21,13 @@ from adapters import clock
 from adapters.cli.gateway_client import AdminApi
 from adapters.cli.progress import progress
 from adapters.http.admin.app import api
-from adapters.office import office_of
-from adapters.store import Store, open_store
+from adapters.office import Process, office_of
+from adapters.store import Store, VerifiableLog, open_store
 from adapters.store.urls import place_of
 from engine.access import digest
 from engine.errors import StartFailed
 from engine.events import Recorded
-from engine.names import Alias
+from engine.names import Alias, Position
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
@@ -47,14 +49,14 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
         follower = await _caught_up(store)
         writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
         token = secrets.token_urlsafe(32).encode()
-        office = office_of(
-            store,
-            follower,
-            writer,
+        process = Process(
+            report=lambda: (False, {"status": "no gateway", "sync": store.sync.status.state.value}),
             settled=trio.lowlevel.checkpoint,
             local_token=digest(token),
-            environ=os.environ,
+            draining=trio.Event(),
         )
+        told = attrs.evolve(store, log=cast("VerifiableLog", _Told(store.log)))
+        office = office_of(told, follower, writer, process, environ=os.environ)
         async with trio.open_nursery() as running:
             running.start_soon(follower.run, _nobody)
             async with httpx.AsyncClient(
@@ -64,6 +66,20 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
             ) as http:
                 yield AdminApi(http, "The database")
             running.cancel_scope.cancel()
+
+
+class _Told:
+    """A log that shows how far it has been verified."""
+
+    def __init__(self, log: VerifiableLog) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def verify(self) -> Position:
+        with progress("verifying") as step:
+            return await self._log.verify(step)
 
 
 def _look_at(url: str, *, makes: bool) -> None:

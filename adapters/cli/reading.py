@@ -32,12 +32,17 @@ def json_option(command: Command) -> Command:
     )
 
 
-async def walk(log: ReadableLog, visit: Callable[[RoutingSnapshot, Recorded], bool]) -> RoutingSnapshot:
+async def walk(
+    log: ReadableLog,
+    visit: Callable[[RoutingSnapshot, Recorded], bool],
+    table: RoutingSnapshot | None = None,
+) -> RoutingSnapshot:
     """Fold the log, showing `visit` each event and the table before it, until that says False or the log ends.
 
-    The table before the event that was refused, or the head's. Raises StoreUnavailable, LogDamaged.
+    `table` is the one to begin with. The table before the event that was refused, or the head's. Raises
+    StoreUnavailable, LogDamaged.
     """
-    table = routing.empty()
+    table = routing.empty() if table is None else table
     while True:
         page = await log.read(table.position, _PAGE)
         for recorded in page:

@@ -4,35 +4,56 @@ Law: no digest is printed in any form; credentials appear by name.
 """
 
 from functools import partial
-from typing import Any
 
-import attrs
 import click
 import msgspec
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from adapters.cli.reading import database_option, json_option, walk
+from adapters.cli.gateway_client import AdminApi
+from adapters.cli.reaching import Where, place_options
+from adapters.cli.reading import json_option, walk
 from adapters.cli.running import run
+from adapters.cli.tables import print_rows
+from adapters.settings import DEFAULT_DATABASE
 from adapters.store import open_log
 from engine.definitions import define_key, define_pool, define_provider, define_rule
 from engine.errors import StartFailed
 from engine.names import Position
-from engine.snapshot import Key, Pool, RoutingSnapshot
+from engine.snapshot import Pool, RoutingSnapshot
+from projections.document import shown
 from projections.phrases import particulars, pool_particulars, printable, provider_particulars, rule_order
 
 
 @click.command()
-@database_option
+@place_options
 @json_option
 @click.option("--at", type=int, help="The position to show; by default the newest.")
-def show(*, database: str, as_json: bool, at: Position | None) -> None:
-    """Print the routing table at a position of the log."""
-    run(partial(_show, database, at, as_json=as_json))
+def show(*, where: Where, as_json: bool, at: Position | None) -> None:
+    """Print the routing table at a position of the log.
+
+    Of pointsman.db in the working directory, unless --database or --gateway names another.
+    """
+    if where.gateway is not None:
+        where.work(partial(_from_gateway, at, as_json))
+    else:
+        run(partial(_from_database, where.database or DEFAULT_DATABASE, at, as_json))
 
 
-async def _show(database: str, at: Position | None, *, as_json: bool) -> None:
+async def _from_gateway(at: Position | None, as_json: bool, api: AdminApi) -> None:
+    table = await api.get("snapshot", at=at)
+    if as_json:
+        click.echo(msgspec.json.encode(table))
+        return
+    click.echo(f"position {table['position']}: {len(table['pools'])} pool(s), {len(table['keys'])} key(s)")
+    for section, columns in (("pools", ("alias", "strategy", "providers", "keys")), ("keys", ("key_id", "labels"))):
+        if table[section]:
+            click.echo()
+            print_rows(list(table[section].values()), columns)
+
+
+async def _from_database(database: str, at: Position | None, as_json: bool) -> None:
     async with open_log(database) as log:
         # A position below 0 is read through to the head, which the refusal names.
         table = await walk(log, lambda before, _: at is None or at < 0 or before.position < at)
@@ -42,26 +63,9 @@ async def _show(database: str, at: Position | None, *, as_json: bool) -> None:
             wrong_input=True,
         )
     if as_json:
-        click.echo(msgspec.json.encode(_document(table)))
+        click.echo(msgspec.json.encode(shown(table)))
     else:
         _print(table)
-
-
-def _document(table: RoutingSnapshot) -> dict[str, Any]:
-    document: dict[str, Any] = msgspec.to_builtins(
-        {
-            "position": table.position,
-            "settings": table.settings,
-            "pools": dict(table.pools),
-            "keys": {key_id: _without_digest(key) for key_id, key in table.keys.items()},
-        },
-        order="deterministic",
-    )
-    return document
-
-
-def _without_digest(key: Key) -> dict[str, Any]:
-    return attrs.asdict(key, recurse=False, filter=lambda field, _: field.name != "digest")
 
 
 def _print(table: RoutingSnapshot) -> None:

@@ -26,6 +26,7 @@ from engine.names import GroupId, KeyId, ModelId, UserId
 from engine.snapshot import Key
 
 _ENDED = "not carried over: a tariff that ended in the past"
+_NOT_LINKED = "not carried over: a membership or a grant of what another made"
 _ENDING = "a tariff with an end is current until then, unlike in dwctl, where it is not current any more (SYNC-5)"
 
 
@@ -101,12 +102,12 @@ class AccessDifferences:
     def _links_new(self) -> Iterator[Unit]:
         for group_id, model_id in sorted(self._wished.grants):
             is_there = group_id in self._snapshot.catalogue.grants.get(model_id, frozenset())
-            if not is_there and self._is_link(group_id, f"model:{model_id}", exists=self._is_model(model_id)):
+            if not is_there and self._may_link(group_id, f"model:{model_id}", exists=self._is_model(model_id)):
                 yield (GrantAdded(group_id, model_id),)
         for group_id, user_id in sorted(self._wished.members):
-            if group_id not in self._groups_of(user_id) and self._is_link(
-                group_id, f"user:{user_id}", exists=user_id in self._snapshot.users
-            ):
+            exists = user_id in self._snapshot.users
+            is_there = group_id in self._groups_of(user_id)
+            if not is_there and self._may_link(group_id, f"user:{user_id}", exists=exists):
                 yield (MemberAdded(group_id, user_id),)
 
     def keys(self) -> Iterator[Key]:
@@ -144,10 +145,15 @@ class AccessDifferences:
         is_group = group_id == NIL or group_id not in self._snapshot.catalogue.groups
         return (is_group or self._own.made(f"group:{group_id}")) and (not exists or self._own.made(stream))
 
+    def _may_link(self, group_id: GroupId, stream: str, *, exists: bool) -> bool:
+        """As `_is_link`; a link that cannot be made is told."""
+        is_link = self._is_link(group_id, stream, exists=exists)
+        if not is_link:
+            self._own.tell_left(_NOT_LINKED, f"group:{group_id} and {stream}")
+        return is_link
+
     def _ledger_changes(self) -> Iterator[CreditsCheckpointed]:
         for user_id, checkpoint in self._wished.ledgers.items():
-            if user_id in self._snapshot.users and not self._own.made(f"user:{user_id}"):
-                continue
             ledger = self._snapshot.catalogue.ledgers.get(user_id)
             balance = Decimal(checkpoint.balance)
             if ledger is None and not balance and not checkpoint.seq:
@@ -157,7 +163,10 @@ class AccessDifferences:
                     what = "left alone: a balance whose ledger has later entries here than in the source"
                     self._own.findings.tell(what, f"user {user_id}")
             elif ledger is None or (ledger.balance, ledger.seq) != (balance, checkpoint.seq):
-                yield checkpoint
+                if user_id in self._snapshot.users and not self._own.made(f"user:{user_id}"):
+                    self._own.tell_left("left alone: the balance of a user that another made", f"user:{user_id}")
+                else:
+                    yield checkpoint
 
     def _is_over(self, tariff: TariffDefined) -> bool:
         return tariff.valid_until is not None and tariff.valid_until <= self._at_us

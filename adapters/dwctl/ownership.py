@@ -62,6 +62,7 @@ class Ownership:
     actor: Source
     makers: Mapping[Stream, Source]
     findings: Findings
+    _told: set[tuple[str, str]] = attrs.field(factory=set, init=False)
 
     def has(self, stream: Stream) -> bool:
         """Whether the importer made its last event."""
@@ -87,5 +88,8 @@ class Ownership:
         return False
 
     def tell_left(self, what: str, stream: Stream) -> None:
+        """Once for each entity."""
         known = self.snapshot.streams.get(stream)
-        self.findings.tell(what, stream if known is None else f"{stream} by {known.source}")
+        if (what, stream) not in self._told:
+            self._told.add((what, stream))
+            self.findings.tell(what, stream if known is None else f"{stream} by {known.source}")

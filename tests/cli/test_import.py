@@ -24,10 +24,13 @@ SECRETS = (PASSWORD, "hunter2", "provider-secret", "client-secret")
 
 
 @pytest.fixture
-async def filled(source: Source) -> Source:  # noqa: F811 - the fixture above
-    await worked_example(source)
-    await source.set("inference_endpoints", api_key="provider-secret")
-    await source.set("api_keys", f"id = '{uid('K1')}'", secret="client-secret")
+def filled(source: Source) -> Source:  # noqa: F811 - the fixture above
+    async def fill() -> None:
+        await worked_example(source)
+        await source.set("inference_endpoints", api_key="provider-secret")
+        await source.set("api_keys", f"id = '{uid('K1')}'", secret="client-secret")
+
+    trio.run(fill)
     return source
 
 
@@ -161,3 +164,14 @@ async def document(process: subprocess.Popen[str], is_it: Any) -> dict[str, Any]
             found: dict[str, Any] = json.loads(line)
             if is_it(found["changes"]):
                 return found
+
+
+def test_into_postgresql(filled: Source, log_database: str, tmp_path: Path) -> None:
+    """A log on a server takes it as a file does; the source is another database of that server."""
+    command = [sys.executable, "-m", "pointsman", "import", "dwctl", "--yes", "--json", "--from", filled.url]
+    command += ["--database", filled.server.url_of(log_database)]
+    environ = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    appended = filled.server.run("SELECT count(*) AS n FROM events", database=log_database)[0]["n"]
+    assert json.loads(done.stdout)["position"] == appended > 0

@@ -44,11 +44,13 @@ FIRST_US = 1_763_726_460_000_000
 def database(tmp_path: Path) -> Path:
     """A log of the events above, made as the gateway makes it, without the vault's key left beside it."""
     path = tmp_path / "pointsman.db"
-    times = iter(range(FIRST_US, FIRST_US + 10**9, 1_500_000))
+    now_us = FIRST_US
 
     async def fill() -> None:
-        async with open_store(url(path), environ={}, clock_us=times.__next__) as store:
+        nonlocal now_us
+        async with open_store(url(path), environ={}, clock_us=lambda: now_us) as store:
             for number, event in enumerate(EVENTS):
+                now_us = FIRST_US + number * 1_500_000
                 await store.log.append([Draft(an_id(number), event)], expected=number, actor="file:routes.json")
 
     trio.run(fill)
@@ -100,6 +102,9 @@ def test_the_log_as_json(database: Path) -> None:
     assert found[1] == {
         "position": 2,
         "type": "key.defined",
+        "stream": "key:team-a",
+        "event_id": an_id(1).hex,
+        "correlation": an_id(1).hex,
         "recorded_at": "2025-11-21T12:01:01.500000Z",
         "actor": "file:routes.json",
         "sentence": "key team-a was created: labels [team=[red]a], limit 4",

@@ -7,8 +7,8 @@ from tests.postgres import Server
 
 
 @pytest.fixture
-async def source(postgres: Server, empty_database: str) -> Source:
+def source(postgres: Server, empty_database: str) -> Source:
     """One without rows."""
     source = Source(postgres, empty_database)
-    await source.run(SCHEMA.strip().rstrip(";"))
+    postgres.run(SCHEMA, database=empty_database)
     return source

@@ -114,6 +114,7 @@ async def test_what_others_made_stays(source: Source) -> None:
             UserDefined("vip", "vip"),
             MemberAdded("vips", "vip"),
             EndpointDefined(uid("E"), "https://other.example"),
+            UserDefined(uid("u1"), "ada"),
         )
         await rig.write(ChangeEntities(theirs), "api:ada")
         await rig.write(DefineKey(Key("their-key", b"k" * 32)), "api:ada")
@@ -122,6 +123,9 @@ async def test_what_others_made_stays(source: Source) -> None:
         assert catalogue.endpoints[uid("E")].url == "https://other.example"
         assert "another made or changed it: 1" in told(report)
         assert f"endpoint:{uid('E')} by api:ada" in told(report)
+        assert "a membership or a grant of what another made: 1" in told(report)
+        assert f"the balance of a user that another made: 1 (user:{uid('u1')} by api:ada)" in told(report)
+        assert rig.snapshot.users[uid("u1")].groups == frozenset()
         await source.run("DELETE FROM deployed_models", "DELETE FROM inference_endpoints", "DELETE FROM api_keys")
         await rig.importer.sync()
         catalogue = rig.snapshot.catalogue

@@ -11,7 +11,23 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
-from adapters.http.admin import entrance
+from adapters.http.admin import (
+    apply,
+    composites,
+    defaults,
+    entrance,
+    inventory,
+    keys,
+    log,
+    money,
+    people,
+    pools,
+    replicas,
+    sources,
+    table,
+    tokens,
+    traffic,
+)
 from adapters.http.admin.mutation import mutation_of
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import HANDLERS
@@ -25,14 +41,14 @@ _ABOUT: Final = (
 
 def api(office: Office) -> entrance.Entrance:
     """The application for the control port: everything below /admin/v1, and /schema."""
-    return entrance.Entrance(build(office), office)
+    return entrance.Entrance(build(office), office, describe)
 
 
 def build(office: Office) -> Litestar:
     """The routes behind the entrance. Raises ValueError for one that states no scope."""
     routes = all_routes()
     entrance.check_scopes(routes)
-    app = Litestar(
+    return Litestar(
         [Router("/admin/v1", route_handlers=routes)],
         debug=False,
         logging_config=None,
@@ -60,36 +76,30 @@ def build(office: Office) -> Litestar:
             ),
         ),
     )
+
+
+def describe(app: Litestar) -> None:
+    """Make the description, which takes a while, and say in it that bodies and answers have no other fields."""
     for schema in (app.openapi_schema.components.schemas or {}).values():
-        # Said of bodies and held by answers: there are no other fields.
         schema.additional_properties = None if schema.properties is None else False
-    return app
 
 
 def all_routes() -> list[Any]:
     """The routes of all modules, their paths below /admin/v1."""
-    # TODO while helpers write these: plain imports in the end
-    import importlib
-    import importlib.util
-
-    routes = []
-    for name in (
-        "inventory",
-        "composites",
-        "traffic",
-        "people",
-        "credits",
-        "defaults",
-        "pools",
-        "keys",
-        "tokens",
-        "sources",
-        "apply",
-        "log",
-        "table",
-        "replicas",
-    ):
-        full = f"adapters.http.admin.{name}"
-        if importlib.util.find_spec(full) is not None:
-            routes += getattr(importlib.import_module(full), "routes", [])
-    return routes
+    modules = (
+        inventory,
+        composites,
+        traffic,
+        people,
+        money,
+        defaults,
+        pools,
+        keys,
+        tokens,
+        sources,
+        apply,
+        log,
+        table,
+        replicas,
+    )
+    return [route for module in modules for route in module.routes]

@@ -64,9 +64,7 @@ class _ForFile(Who):
 @post(
     "/apply", operation_id="applyFile", dto=StrictBody, return_dto=None, opt=OPERATE, responses=CHANGES, status_code=200
 )
-async def apply(
-    office: Given[Office], mutation: Given[Mutation], data: JSONBody[Sent]
-) -> Response[Applied]:
+async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody[Sent]) -> Response[Applied]:
     """Make the table what a configuration file says: define what differs, and remove what files had defined and this
     one does not name. An export (`pointsman: 1`) is taken too: what its sections do not name goes, but for what a file
     manages. With `dry_run`, tell what that would change.
@@ -118,7 +116,8 @@ def _check_name(data: Sent) -> None:
 
 
 def _faults(problems: Iterable[str]) -> tuple[Fault, ...]:
-    return tuple(Fault(where="content", what=line) for line in _bounded(tuple(problems)))
+    parts = (line.partition("; valid: ") for line in _bounded(tuple(problems)))
+    return tuple(Fault(where="content", what=what, valid=valid) for what, _, valid in parts)
 
 
 def _bounded(lines: tuple[str, ...]) -> tuple[str, ...]:

@@ -143,9 +143,7 @@ async def put_escalation(data: JSONBody[Escalation], mutation: Given[Mutation]) 
 
 
 @get("/capacities", opt=READ, responses=READS, tags=["Capacity"], operation_id="listCapacities")
-async def capacities(
-    office: Given[Office], limit: Limit = PAGE, after: After = None
-) -> Response[_CapacityPage]:  # type: ignore[valid-type]
+async def capacities(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[_CapacityPage]:  # type: ignore[valid-type]
     """What each model takes at once of batch requests (CAP-1); a model that is not here takes none (CAP-3)."""
     snapshot = office.follower.snapshot
     found = snapshot.capacities
@@ -170,9 +168,7 @@ async def default_capacity(office: Given[Office]) -> Response[DefaultCapacity]:
     dto=StrictBody,
     return_dto=None,
 )
-async def put_default_capacity(
-    data: JSONBody[DefaultCapacity], mutation: Given[Mutation]
-) -> Response[Receipt]:
+async def put_default_capacity(data: JSONBody[DefaultCapacity], mutation: Given[Mutation]) -> Response[Receipt]:
     """Change it for all of them."""
     return await mutation.make(lambda _: wish(BatchDefaultChanged(data.batch_capacity)), about="batch")
 

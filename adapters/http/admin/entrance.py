@@ -5,12 +5,14 @@ same, whatever was asked for. A token that is revoked or expired is no token fro
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, cast
 
 import attrs
 import msgspec
+import trio
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -28,6 +30,7 @@ ADMIN: Final = {"scope": "admin"}
 
 PUBLIC: Final = ("/schema", "/schema/openapi.json")
 """What the API looks like is no secret: it is the same everywhere."""
+POSITION: Final = b"x-pointsman-position"
 _ASKS: Final = "This address asks for a good admin token, as Authorization: Bearer TOKEN or x-admin-key: TOKEN."
 _UNKNOWN: Final = msgspec.json.encode(problem(401, _ASKS).content)
 _UNKNOWN_HEADERS: Final = (
@@ -59,14 +62,23 @@ class Who:
 
 
 class Entrance:
-    """The API as an ASGI application, with the token looked at before anything else."""
+    """The API as an ASGI application, with the token looked at before anything else.
 
-    def __init__(self, app: Litestar, office: Office) -> None:
+    `describe` makes the API's description, in a thread, when it is first asked for.
+    """
+
+    def __init__(self, app: Litestar, office: Office, describe: Callable[[Litestar], None]) -> None:
         self._app = app
         self._office = office
+        self._describe: Callable[[Litestar], None] | None = describe
+        self._describing = trio.Lock()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] in PUBLIC:
+            async with self._describing:
+                if self._describe is not None:
+                    await trio.to_thread.run_sync(self._describe, self._app)
+                    self._describe = None
             await self._app(scope, receive, send)
             return
         who = known(self._office, scope["headers"])
@@ -75,7 +87,16 @@ class Entrance:
             await send({"type": "http.response.body", "body": _UNKNOWN})
             return
         scope[_WHO] = who
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, partial(self._send, send))
+
+    async def _send(self, send: Any, message: Any) -> None:
+        """Pass an answer on, with the position it was given at; it is for nobody else, and for this moment."""
+        if message["type"] == "http.response.start":
+            stated = dict(message["headers"])
+            own = {POSITION: str(self._office.follower.snapshot.position).encode(), b"cache-control": b"no-store"}
+            added = [(name, value) for name, value in own.items() if name not in stated]
+            message = {**message, "headers": [*message["headers"], *added]}
+        await send(message)
 
 
 def known(office: Office, headers: Iterable[tuple[bytes, bytes]]) -> Who | None:

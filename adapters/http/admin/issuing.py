@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import attrs
 from litestar import Response
+from litestar.openapi import ResponseSpec
 
 from adapters.http.admin.mutation import Compose, Done, Mutation
 from adapters.http.admin.office import Office
@@ -29,6 +30,11 @@ class Issued(Receipt):
     secret: str | None = attrs.field(default=None, repr=False)
     "Shown this once: only its SHA-256 is kept. null: of a dry run, and of a request that was sent again."
     detail: str = ""
+
+
+def planned(model: type[Issued]) -> Mapping[int, ResponseSpec]:
+    """For `responses=` of a route that answers 201: a dry run creates nothing."""
+    return {200: ResponseSpec(model, description="Of a dry run: what would be done.", generate_examples=False)}
 
 
 def new_id(mutation: Mutation, office: Office, prefix: str) -> str:

@@ -15,17 +15,21 @@ from adapters.http.admin.answers import PAGE, After, Limit, paged, shown
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import OPERATE, READ
 from adapters.http.admin.given import Given
-from adapters.http.admin.issuing import KEY, Issued, issue, new_id
+from adapters.http.admin.issuing import KEY, Issued, issue, new_id, planned
 from adapters.http.admin.key_models import KeyChange, KeyShown, NewKey, Rotation, changed, made, placed
 from adapters.http.admin.mutation import Mutation, Wish
-from adapters.http.admin.office import Office
+from adapters.http.admin.office import Log, Office
 from adapters.http.admin.problems import CHANGES, READS, Refusal, missing
 from adapters.http.admin.receipt import Receipt
 from engine.access import digest
 from engine.commands import DefineKey, RemoveKey
 from engine.credentials import problems_of_names, problems_of_secret, rotated
-from engine.errors import Problem, Rejected
+from engine.errors import Problem, Rejected, StoreUnavailable
+from engine.events import KeyRemoved
+from engine.names import Position, Stream
 from engine.snapshot import Key, RoutingSnapshot
+
+_PAGE: Final = 500
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +37,12 @@ class KeyPage:
     data: tuple[KeyShown, ...]
     next: str | None
     position: int
+
+
+@attrs.frozen(kw_only=True)
+class KeyTold(KeyShown):
+    created_position: int | None
+    "At which it was made; null while the event log cannot be read."
 
 
 @attrs.frozen(kw_only=True)
@@ -54,17 +64,24 @@ async def list_keys(office: Given[Office], limit: Limit = PAGE, after: After = N
 
 
 @get("/keys/{key_id:str}", operation_id="showKey", opt=READ, responses=READS)
-async def show_key(office: Given[Office], key_id: FromPath[str]) -> Response[KeyShown]:
+async def show_key(office: Given[Office], key_id: FromPath[str]) -> Response[KeyTold]:
     """A key, without its secret: that is not kept."""
     snapshot = office.follower.snapshot
     key = _present(snapshot, key_id)
-    return shown(snapshot, key_models.shown(snapshot, key, office.unix_us()), about=f"key:{key_id}")
+    told = attrs.asdict(key_models.shown(snapshot, key, office.unix_us()), recurse=False)
+    created = await _created(office.log, f"key:{key_id}", snapshot.position)
+    return shown(snapshot, KeyTold(**told, created_position=created), about=f"key:{key_id}")
 
 
-@post("/keys", dto=StrictBody, return_dto=None, operation_id="createKey", opt=OPERATE, responses=CHANGES)
-async def create_key(
-    office: Given[Office], mutation: Given[Mutation], data: JSONBody[NewKey]
-) -> Response[KeyIssued]:
+@post(
+    "/keys",
+    dto=StrictBody,
+    return_dto=None,
+    operation_id="createKey",
+    opt=OPERATE,
+    responses={**CHANGES, **planned(KeyIssued)},
+)
+async def create_key(office: Given[Office], mutation: Given[Mutation], data: JSONBody[NewKey]) -> Response[KeyIssued]:
     """Make a key, and show its secret this once. Give `secret` to bring along one that clients have already."""
     key_id = new_id(mutation, office, "key") if data.key_id is None else data.key_id
     secret = KEY + office.new_secret() if data.secret is None else data.secret
@@ -89,9 +106,7 @@ async def create_key(
 
 
 @patch("/keys/{key_id:str}", dto=StrictBody, return_dto=None, operation_id="changeKey", opt=OPERATE, responses=CHANGES)
-async def change_key(
-    mutation: Given[Mutation], key_id: FromPath[str], data: JSONBody[KeyChange]
-) -> Response[Receipt]:
+async def change_key(mutation: Given[Mutation], key_id: FromPath[str], data: JSONBody[KeyChange]) -> Response[Receipt]:
     """Change what a key may do, as a merge patch (RFC 7396); its secret stays."""
 
     def compose(snapshot: RoutingSnapshot) -> Wish:
@@ -154,6 +169,22 @@ async def revoke_key(mutation: Given[Mutation], key_id: FromPath[str]) -> Respon
         return Wish(RemoveKey(key_id))
 
     return await mutation.make(compose, about=f"key:{key_id}", exists=lambda snapshot: key_id in snapshot.keys)
+
+
+async def _created(log: Log, stream: Stream, until: Position) -> Position | None:
+    """Where the key of now began: one of this id may have been there before."""
+    created, after = None, 0
+    try:
+        while after < until and (page := await log.history(stream, after, _PAGE)):
+            for one in page:
+                if isinstance(one.event, KeyRemoved):
+                    created = None
+                elif created is None:
+                    created = one.position
+            after = page[-1].position if len(page) == _PAGE else until
+    except StoreUnavailable:
+        return None
+    return created
 
 
 def _present(snapshot: RoutingSnapshot, key_id: str) -> Key:

@@ -151,9 +151,7 @@ def _belongings(path: str, name: str, links: Links, add: Fact, take: Fact) -> li
         operation_id=f"put{name}",
         description="Takes no body. The ETag is the group's.",
     )
-    async def put_one(
-        group_id: FromPath[str], other_id: FromPath[str], mutation: Given[Mutation]
-    ) -> Response[Receipt]:
+    async def put_one(group_id: FromPath[str], other_id: FromPath[str], mutation: Given[Mutation]) -> Response[Receipt]:
         return await changed(mutation, group_id, other_id, add)
 
     @delete(

@@ -150,9 +150,7 @@ async def pool(alias: FromPath[str], office: Given[Office]) -> Response[PoolShow
 
 
 @put(_ONE, opt=OPERATE, responses=CHANGES, tags=_TAGS, operation_id="putPool", dto=StrictBody, return_dto=None)
-async def put_pool(
-    alias: FromPath[str], data: JSONBody[PoolBody], mutation: Given[Mutation]
-) -> Response[Receipt]:
+async def put_pool(alias: FromPath[str], data: JSONBody[PoolBody], mutation: Given[Mutation]) -> Response[Receipt]:
     """Define a pool with all its providers and rules, or define it anew."""
     name = alias.removeprefix("/")
     return await mutation.make(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import attrs
 from litestar import Request, Response
@@ -144,8 +145,8 @@ def _owned(_request: Any, error: Owned) -> Response[Any]:
     entity = f"{kind} {name!r}" if name else kind
     return problem(
         409,
-        f"{entity} is managed by the file {error.owner.removeprefix(FILE)!r}: change it there, or release the source "
-        f"{error.owner!r} first, at /admin/v1/sources.",
+        f"{entity} is managed by the file {error.owner.removeprefix(FILE)!r}: change it there, or have its source "
+        f"released first, by POST /admin/v1/sources/{quote(error.owner)}/release.",
     )
 
 

@@ -1,7 +1,7 @@
 """A kind of entity as a resource: one description gives its five routes.
 
 Law: what a route shows is of one snapshot, in a stable order; PUT states the whole entity, PATCH is a merge patch of
-what GET shows (RFC 7396), DELETE of what was there once and is not any more changes nothing, of what never was is a 404.
+what GET shows (RFC 7396); DELETE of what was there once changes nothing the second time, of what never was is a 404.
 """
 
 from collections.abc import Callable, Collection, Mapping

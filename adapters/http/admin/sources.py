@@ -53,9 +53,7 @@ class SourceChanged(Receipt):
 
 
 @get("/sources", operation_id="listSources", opt=READ, responses=READS)
-async def list_sources(
-    office: Given[Office], limit: Limit = PAGE, after: After = None
-) -> Response[SourcePage]:
+async def list_sources(office: Given[Office], limit: Limit = PAGE, after: After = None) -> Response[SourcePage]:
     """The files that manage something, and those that were released."""
     snapshot = office.follower.snapshot
     found = _sources(snapshot)

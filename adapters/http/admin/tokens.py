@@ -16,7 +16,7 @@ from adapters.http.admin.answers import PAGE, After, Limit, paged
 from adapters.http.admin.bodies import StrictBody
 from adapters.http.admin.entrance import ADMIN
 from adapters.http.admin.given import Given
-from adapters.http.admin.issuing import TOKEN, Issued, issue, new_id
+from adapters.http.admin.issuing import TOKEN, Issued, issue, new_id, planned
 from adapters.http.admin.mutation import Mutation, Wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, missing
@@ -92,7 +92,14 @@ async def list_tokens(office: Given[Office], limit: Limit = PAGE, after: After =
     return paged(snapshot, known, show, limit=limit, after=after)
 
 
-@post("/tokens", operation_id="createToken", dto=StrictBody, return_dto=None, opt=ADMIN, responses=CHANGES)
+@post(
+    "/tokens",
+    operation_id="createToken",
+    dto=StrictBody,
+    return_dto=None,
+    opt=ADMIN,
+    responses={**CHANGES, **planned(TokenIssued)},
+)
 async def create_token(
     office: Given[Office], mutation: Given[Mutation], data: JSONBody[NewToken]
 ) -> Response[TokenIssued]:

@@ -63,9 +63,7 @@ async def rules(
 
 
 @get(_ONE, opt=READ, responses=READS, tags=_TAGS, operation_id="getTrafficRule")
-async def rule(
-    model_id: FromPath[str], purpose: FromPath[str], office: Given[Office]
-) -> Response[TrafficRuleShown]:
+async def rule(model_id: FromPath[str], purpose: FromPath[str], office: Given[Office]) -> Response[TrafficRuleShown]:
     """One rule; the ETag is the model's."""
     snapshot = office.follower.snapshot
     found = _found(snapshot, model_id).get(purpose)
@@ -92,9 +90,7 @@ async def put_rule(
 
 
 @delete(_ONE, opt=OPERATE, status_code=200, responses=CHANGES, tags=_TAGS, operation_id="deleteTrafficRule")
-async def remove_rule(
-    model_id: FromPath[str], purpose: FromPath[str], mutation: Given[Mutation]
-) -> Response[Receipt]:
+async def remove_rule(model_id: FromPath[str], purpose: FromPath[str], mutation: Given[Mutation]) -> Response[Receipt]:
     """Remove a rule. One that is not there changes nothing."""
 
     def compose(snapshot: RoutingSnapshot) -> Wish:

@@ -15,9 +15,7 @@ class Sample:
 ENDPOINT = Sample("PUT", "/endpoints/e", {"url": "https://api.example/v1", "api_key": "sk-upstream-1"})
 DEPLOYMENT = Sample("PUT", "/deployments/d", {"alias": "chat", "model_name": "m", "endpoint_id": "e"})
 OTHER = Sample("PUT", "/deployments/d2", {"alias": "other", "model_name": "m2", "endpoint_id": "e"})
-COMPOSITE = Sample(
-    "PUT", "/composites/c", {"alias": "both", "components": [{"deployment_id": "d", "weight": 3}]}
-)
+COMPOSITE = Sample("PUT", "/composites/c", {"alias": "both", "components": [{"deployment_id": "d", "weight": 3}]})
 RULE = Sample("PUT", "/models/c/rules/batch", {"action": "redirect", "target_id": "d"})
 USER = Sample("PUT", "/users/u", {"name": "Una"})
 GROUP = Sample("PUT", "/groups/g", {"name": "Staff"})

@@ -11,6 +11,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from adapters.submitted import Unusable
 from adapters.submitting import loader
 from engine.errors import Rejected
 from projections.document import exported
@@ -132,18 +133,16 @@ WRONG: list[tuple[str, str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("content", "name", "lines"), WRONG)
-async def test_what_is_wrong_is_told_in_the_files_own_lines(
-    at: Desk, content: str, name: str, lines: list[str]
-) -> None:
+async def test_what_is_wrong_is_told_in_the_files_own_lines(at: Desk) -> None:
     """CFG-8, DEF-10: 422 with the file, the place in it, what is wrong and what is valid; nothing is changed."""
-    answer = await at.ask("POST", "/apply", sent(content, name))
-    errors = answer.json()["errors"]
-    assert (answer.status_code, {one["where"] for one in errors}) == (422, {"content"})
-    assert len(errors) == len(lines), answer.text
-    for error, line in zip(errors, lines, strict=True):
-        assert error["what"].startswith(line)
-        assert "valid: " in error["what"]
+    for content, name, lines in WRONG:
+        answer = await at.ask("POST", "/apply", sent(content, name))
+        errors = answer.json()["errors"]
+        assert (answer.status_code, {one["where"] for one in errors}) == (422, {"content"})
+        assert len(errors) == len(lines), answer.text
+        for error, line in zip(errors, lines, strict=True):
+            assert error["what"].startswith(line), answer.text
+            assert error["valid"]
     assert await at.head() == 0
 
 
@@ -257,6 +256,21 @@ async def test_a_gateway_without_a_reader_says_so() -> None:
         assert [one.status_code for one in answers] == [200, 200, 200]
         assert len(at.snapshot.pools) == 1, "each is the whole of what files define"
         assert len({one.json()["position"] for one in answers}) == 3
+
+
+def test_a_file_cannot_name_what_the_gateway_was_started_with() -> None:
+    """Else whoever may send files could have its admin token, or the vault's key, sent to an address of their own."""
+    environ = {"POINTSMAN_VAULT_KEY": "a-key", "OPENAI_KEY": "another"}
+    load = loader(strict=False, credential_id=lambda _: "cred-1", environ=environ)
+
+    def naming(variable: str) -> bytes:
+        target = {"url": "http://one.example/v1", "onwards_key": f"env:{variable}"}
+        return json.dumps({"targets": {"chat": target}}).encode()
+
+    assert load("routes.json", naming("OPENAI_KEY")).warnings == ()
+    with pytest.raises(Unusable) as caught:
+        load("routes.json", naming("POINTSMAN_VAULT_KEY"))
+    assert "POINTSMAN_VAULT_KEY is not set" in caught.value.problems[0]
 
 
 def test_a_rejection_that_is_not_the_files_has_a_line_too() -> None:

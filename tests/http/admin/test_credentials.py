@@ -76,7 +76,7 @@ async def test_a_provider_has_a_key_as_an_endpoint_has() -> None:
 
 
 async def test_no_event_without_its_secret() -> None:
-    """The vault first: where it takes nothing, nothing is appended; and a change that is rejected leaves nothing there."""
+    """The vault first: where it takes nothing, nothing is appended; a change that is rejected leaves nothing there."""
 
     class Closed:
         def __init__(self) -> None:

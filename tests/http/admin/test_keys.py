@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from engine.access import admit, digest
 from engine.commands import ApplyManifest, ChangeEntities, DefinePool
 from engine.credentials import LONGEST_OVERLAP_S
-from engine.errors import Refused
+from engine.errors import Refused, StoreUnavailable
 from engine.events import UserDefined
 from engine.snapshot import Manifest
 from tests.engine.tables import key, pool, provider
@@ -87,10 +87,51 @@ async def test_what_is_stated_is_what_is_shown(at: Desk) -> None:
         "owner": None,
         "version": 1,
         "position": made["position"],
+        "created_position": made["position"],
         **stated,
     }
     at.now_us = NOW_US + HOUR
     assert (await at.done("GET", "/keys/mine"))["expiry"] == "past"
+
+
+async def test_a_key_tells_where_it_began(at: Desk) -> None:
+    """Also the second of its id; and goes without it while the log cannot be read."""
+    await at.done("POST", "/keys", {"key_id": "k"})
+    await at.done("DELETE", "/keys/k")
+    made = await at.done("POST", "/keys", {"key_id": "k"})
+    changed = await at.done("PATCH", "/keys/k", {"purpose": "batch"})
+    shown = await at.done("GET", "/keys/k")
+    assert (shown["created_position"], shown["position"]) == (made["position"], changed["position"])
+
+    async def away(*_: Any) -> None:
+        raise StoreUnavailable("away")
+
+    at.log.history = away
+    assert (await at.done("GET", "/keys/k"))["created_position"] is None
+
+
+async def test_every_change_is_an_event_of_its_actor(at: Desk) -> None:
+    """DELTA-7: each route of keys, tokens and sources that changes something moves the position; its plan does not."""
+    written = await at.office.writer.write(ApplyManifest(Manifest({}, {"f": key("f")})), actor="file:f.json")
+    await at.office.follower.applied(written.position)
+    token = await at.token("admin", "boss")
+    made = await at.done("POST", "/tokens", {"name": "x", "scope": "read"})
+    for method, path, body in (
+        ("POST", "/keys", {"key_id": "k"}),
+        ("PATCH", "/keys/k", {"purpose": "batch"}),
+        ("POST", "/keys/k/rotate", {}),
+        ("DELETE", "/keys/k", None),
+        ("POST", "/tokens", {"name": "y", "scope": "read"}),
+        ("DELETE", f"/tokens/{made['token_id']}", None),
+        ("POST", "/sources/file:f.json/release", None),
+        ("POST", "/sources/file:f.json/claim", None),
+    ):
+        before = await at.head()
+        planned = await at.ask(method, f"{path}?dry_run=true", body, token=token)
+        assert (planned.is_success, await at.head()) == (True, before), planned.text
+        answer = await at.ask(method, path, body, token=token)
+        assert answer.json()["position"] == await at.head() == before + len(planned.json()["events"]) > before, path
+        assert {one.actor for one in await at.log.read(before)} == {"token:boss"}
 
 
 async def test_keys_are_listed_by_id_a_page_at_a_time(at: Desk) -> None:

@@ -140,7 +140,10 @@ async def test_a_composite_and_its_components() -> None:
         await here.done("PUT", "/composites/c", {"alias": "renamed"})
         listed = await here.done("GET", "/composites/c/components")
         assert [(part["deployment_id"], part["weight"]) for part in listed["data"]] == [("d", 7), ("d2", 5)]
-        assert [part["deployment_id"] for part in (await here.done("GET", "/composites/c"))["components"]] == ["d2", "d"]
+        assert [part["deployment_id"] for part in (await here.done("GET", "/composites/c"))["components"]] == [
+            "d2",
+            "d",
+        ]
         assert [provider.weight for provider in here.snapshot.pools["renamed"].providers] == [7], "one is not enabled"
 
         position = (await here.done("PATCH", "/composites/c", {"components": [{"deployment_id": "d"}]}))["position"]
@@ -163,7 +166,11 @@ async def test_groups_their_members_and_what_they_may_use() -> None:
         await here.done("PUT", f"/groups/{NIL}/grants/d")
         assert (await here.done("GET", f"/groups/{NIL}"))["grants"] == 1
         assert (await here.done("GET", "/pools/chat"))["grants"]["groups"] == [NIL]
-        for method, path in (("PUT", f"/groups/{NIL}"), ("DELETE", f"/groups/{NIL}"), ("PUT", f"/groups/{NIL}/members/u")):
+        for method, path in (
+            ("PUT", f"/groups/{NIL}"),
+            ("DELETE", f"/groups/{NIL}"),
+            ("PUT", f"/groups/{NIL}/members/u"),
+        ):
             assert (await here.ask(method, path, {})).status_code == 422
         assert (await here.ask("PUT", "/groups/x/members/u")).status_code == 404
         refused = await here.ask("PUT", "/groups/g/members/nobody")
@@ -178,7 +185,8 @@ async def test_credits() -> None:
         await lay(here, (USER,))
         path = "/users/u/credits"
         assert await here.done("GET", path) == {"balance": "0", "seq": 0, "is_funded": False}
-        await here.done("POST", path, {"kind": "purchase", "amount": "10"})
+        booked = await here.done("POST", path, {"kind": "purchase", "amount": "10"})
+        assert booked == {"position": 3, "seq": 1}, "funds were restored by an event of their own"
         await here.done("POST", path, {"kind": "usage", "amount": "2.5"})
         assert await here.done("GET", path) == {"balance": "7.5", "seq": 2, "is_funded": True}
         late = await here.ask("POST", path, {"kind": "usage", "amount": "1", "seq": 2})
@@ -250,3 +258,22 @@ async def test_pages() -> None:
         for query in ("limit=0", "limit=1001", "limit=x", "after=" + "x" * 1025):
             refused = await here.ask("GET", f"/users?{query}")
             assert (refused.status_code, refused.json()["errors"][0]["where"][0]) == (422, "?")
+
+
+async def test_every_answer_names_its_position() -> None:
+    """Errors too; and no cache keeps any."""
+    async with desk() as here:
+        await here.done("PUT", "/users/u", {})
+        for method, path, status in (
+            ("GET", "/users/u", 200),
+            ("GET", "/users/x", 404),
+            ("GET", "/nothing", 404),
+            ("POST", "/users", 405),
+            ("PUT", "/users/u", 422),
+            ("PUT", "/endpoints/e", 422),
+        ):
+            answer = await here.ask(method, path)
+            assert answer.status_code == status, (method, path)
+            assert answer.headers.get_list("x-pointsman-position") == ["1"]
+            assert answer.headers.get_list("cache-control") == ["no-store"]
+            assert status != 405 or set(answer.headers["allow"].replace(" ", "").split(",")) >= {"GET"}

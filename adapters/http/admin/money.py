@@ -45,6 +45,12 @@ class Booking:
 
 
 @attrs.frozen(kw_only=True)
+class Booked(Receipt):
+    seq: int | None = None
+    "The entry's number; not told of a repetition."
+
+
+@attrs.frozen(kw_only=True)
 class Checkpoint:
     balance: str
     "What the ledger comes to at an entry."
@@ -91,9 +97,7 @@ async def balance(user_id: FromPath[str], office: Given[Office]) -> Response[Cre
     dto=StrictBody,
     return_dto=None,
 )
-async def book(
-    user_id: FromPath[str], data: JSONBody[Booking], mutation: Given[Mutation]
-) -> Response[Receipt]:
+async def book(user_id: FromPath[str], data: JSONBody[Booking], mutation: Given[Mutation]) -> Response[Receipt]:
     """Add an entry to a user's ledger. Each request is one of its own; an Idempotency-Key makes it safe to repeat."""
     return await _ledger(mutation, user_id, events.CreditsBooked(user_id, data.seq, data.kind, data.amount))
 
@@ -122,9 +126,10 @@ async def _ledger(
         _check(snapshot, user_id)
         return wish(fact)
 
-    return await mutation.make(
-        compose, about=f"ledger:{user_id}", exists=lambda snapshot: f"ledger:{user_id}" in snapshot.streams
-    )
+    stream = f"ledger:{user_id}"
+    done = await mutation.write(compose, about=stream, exists=lambda snapshot: stream in snapshot.streams)
+    booked = [event.seq for event in done.written.events if isinstance(event, events.CreditsBooked)]
+    return mutation.answer(done, more={"seq": booked[0]} if booked else {})
 
 
 def _check(snapshot: RoutingSnapshot, user_id: UserId) -> None:
