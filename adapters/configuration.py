@@ -85,7 +85,7 @@ class ConfigurationFile:
             )
         )
         try:
-            decide(snapshot, ApplyManifest(loaded.manifest), source=self._source)
+            decide(snapshot, ApplyManifest(loaded.manifest, takes_over=True), source=self._source)
         except Rejected as rejected:
             raise loaded.explain(rejected) from None
         return loaded
@@ -96,7 +96,7 @@ class ConfigurationFile:
         for warning in loaded.warnings:
             _log.warning("configuration", warning=warning)
         await self._vault.keep(loaded.credentials)
-        written = await self._writer.write(ApplyManifest(loaded.manifest), actor=self._source)
+        written = await self._writer.write(ApplyManifest(loaded.manifest, takes_over=True), actor=self._source)
         position = written.position
         self.status = FileStatus(self._path.name, position)
         _log.info("configuration file in force", file=self._path.name, position=position)

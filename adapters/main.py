@@ -167,8 +167,9 @@ async def _serve(
                 )
             if lines is not None:
                 running.start_soon(lines.run)
-            if file is not None and loaded is not None:
-                await file.begin(loaded, follower)
+            if file is not None:
+                if loaded is not None:
+                    await file.begin(loaded, follower)
                 if settings.watch:
                     running.start_soon(file.follow)
 

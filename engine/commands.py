@@ -12,9 +12,11 @@ from engine.snapshot import Key, Manifest, Pool, Settings
 
 @attrs.frozen
 class ApplyManifest:
-    """Make the table equal to the manifest: define what differs, remove what it does not name."""
+    """Make a source's part of the table equal to the manifest: define what differs, remove what it does not name."""
 
     manifest: Manifest
+    takes_over: bool = False
+    "Whether what other files have defined is its own too, as for the one file that a gateway watches."
 
 
 @attrs.frozen

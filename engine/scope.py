@@ -52,8 +52,8 @@ def scope_of(  # noqa: PLR0911 - one for each command
     """The scope of a source's command; without a source, of somebody who may change everything."""
     settings = snapshot.settings
     match command:
-        case ApplyManifest(manifest):
-            return _of_manifest(snapshot, manifest, source)
+        case ApplyManifest():
+            return _of_manifest(snapshot, command, source)
         case DefinePool(pool):
             there = Manifest(_only(snapshot.pools, pool.alias), {}, settings)
             wished = Manifest({pool.alias: pool}, {}, settings)
@@ -76,14 +76,16 @@ def scope_of(  # noqa: PLR0911 - one for each command
             return Scope(snapshot, Manifest({}, {}, settings), Manifest({}, {}, command.settings))
 
 
-def _of_manifest(snapshot: RoutingSnapshot, manifest: Manifest, source: Source | None) -> Scope:
-    """A file's part of the table is what files have defined, whatever they were called, and what is still to be."""
+def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Source | None) -> Scope:
+    """A file's part of the table is what it was the last to define, and what is still to be."""
+    manifest = command.manifest
 
     def is_mine(stream: Stream) -> bool:
         if source is None:
             return True
         known = snapshot.streams.get(stream)
-        return known is None or known.source == source or snapshot.owner(stream) is not None
+        is_taken_over = command.takes_over and snapshot.owner(stream) is not None
+        return known is None or known.source == source or is_taken_over
 
     pools = {alias: pool for alias, pool in snapshot.pools.items() if pool.grants is None and is_mine(f"pool:{alias}")}
     keys = {key_id: key for key_id, key in snapshot.keys.items() if is_mine(f"key:{key_id}")}
@@ -96,11 +98,16 @@ def _of_manifest(snapshot: RoutingSnapshot, manifest: Manifest, source: Source |
         ("keys", manifest.keys, snapshot.keys, keys),
     ):
         problems += [
-            Problem((kind, name), "was made by the API, and is not this file's", "another name")
+            Problem((kind, name), f"is not this file's: {_maker(snapshot, kind, name)}", "another name")
             for name in wished
             if name in present and name not in mine
         ]
     return Scope(snapshot, Manifest(pools, keys, snapshot.settings), manifest, tuple(problems))
+
+
+def _maker(snapshot: RoutingSnapshot, kind: str, name: str) -> str:
+    owner = snapshot.owner(f"{kind.removesuffix('s')}:{name}")
+    return "it was made by the API" if owner is None else f"{owner.removeprefix(FILE)} manages it"
 
 
 def _of_keys(snapshot: RoutingSnapshot, keys: tuple[Key, ...]) -> Scope:

@@ -160,11 +160,8 @@ def escalation_changed(table: Table, event: EscalationChanged) -> None:
 
 def _is_current(old: Tariff | None, new: TariffDefined) -> bool:
     """A tariff with another price is where it was: its model is not free until somebody looks at the clock again."""
-    if old is None or old.defined.valid_from != new.valid_from:
-        return new.valid_from is None
-    if old.defined.valid_until != new.valid_until:
-        return old.is_current or new.valid_from is None
-    return old.is_current
+    has_begun = old is not None and old.is_current and old.defined.valid_from == new.valid_from
+    return has_begun or new.valid_from is None
 
 
 def _turn(table: Table, tariff_id: TariffId, *, is_current: bool) -> None:

@@ -9,6 +9,10 @@ from projections.values import digest_of
 def token_defined(table: Table, event: TokenDefined) -> None:
     token_removed(table, TokenRemoved(event.token_id))
     digest = digest_of(event.digest)
+    holder = table.tokens.get(digest)
+    if holder is not None:
+        # One secret is one token: where two change theirs with each other, the last word counts.
+        table.token_ids.pop(holder.token_id)
     table.tokens[digest] = Token(event.token_id, event.scope, event.name, event.expires_at)
     table.token_ids[event.token_id] = digest
 

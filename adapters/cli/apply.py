@@ -54,9 +54,17 @@ async def _apply(file: Path, dry_run: bool, yes: bool, as_json: bool, api: Admin
         if as_json:
             print_json(plan)
         return
-    if not yes and not click.confirm("Change this?", err=True):
+    if not (yes or _is_confirmed()):
         raise StartFailed("Nothing was changed.")
     with progress("applying") as step:
         step(0, None)
         receipt = await api.change("POST", "apply", body=body)
     print_receipt({**receipt, "diff": plan.get("diff")}, as_json=as_json)
+
+
+def _is_confirmed() -> bool:
+    try:
+        return click.confirm("Change this?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False

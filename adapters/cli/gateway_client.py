@@ -5,6 +5,7 @@ Idempotency-Key, so that it counts once. Whatever goes wrong is StartFailed in s
 or a secret is in them.
 """
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -195,4 +196,6 @@ def _why(error: BaseException) -> str:
         error = inner
     if isinstance(error, BaseExceptionGroup):
         return _why(error.exceptions[0])
-    return printable((error.strerror if isinstance(error, OSError) else None) or str(error) or "no connection").lower()
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return printable(str(error) or "no connection")

@@ -56,7 +56,7 @@ def log(*, where: Where, as_json: bool, after: Position, limit: int | None, foll
     """
     asked = Asked(after, None if limit is None else after + limit, follow, as_json)
     if where.gateway is not None:
-        where.work(partial(_from_gateway, asked))
+        where.work(partial(_from_gateway, asked), ends=not follow)
     else:
         run(partial(_from_database, where.database or DEFAULT_DATABASE, asked))
 

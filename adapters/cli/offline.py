@@ -10,9 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
 
-import attrs
 import httpx
 import structlog
 import trio
@@ -22,12 +20,12 @@ from adapters.cli.gateway_client import AdminApi
 from adapters.cli.progress import progress
 from adapters.http.admin.app import api
 from adapters.office import Process, office_of
-from adapters.store import Store, VerifiableLog, open_store
+from adapters.store import Store, open_store
 from adapters.store.urls import place_of
 from engine.access import digest
 from engine.errors import StartFailed
 from engine.events import Recorded
-from engine.names import Alias, Position
+from engine.names import Alias
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
@@ -55,8 +53,7 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
             local_token=digest(token),
             draining=trio.Event(),
         )
-        told = attrs.evolve(store, log=cast("VerifiableLog", _Told(store.log)))
-        office = office_of(told, follower, writer, process, environ=os.environ)
+        office = office_of(store, follower, writer, process, environ=os.environ)
         async with trio.open_nursery() as running:
             running.start_soon(follower.run, _nobody)
             async with httpx.AsyncClient(
@@ -66,20 +63,6 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
             ) as http:
                 yield AdminApi(http, "The database")
             running.cancel_scope.cancel()
-
-
-class _Told:
-    """A log that shows how far it has been verified."""
-
-    def __init__(self, log: VerifiableLog) -> None:
-        self._log = log
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    async def verify(self) -> Position:
-        with progress("verifying") as step:
-            return await self._log.verify(step)
 
 
 def _look_at(url: str, *, makes: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 import click
@@ -24,6 +24,7 @@ from engine.errors import StartFailed
 
 _LOOK_S: Final = 2.0
 Command = Callable[..., Any]
+Job: TypeAlias = Callable[[AdminApi], Awaitable[None]]
 
 
 @attrs.frozen
@@ -34,11 +35,11 @@ class Where:
     token_file: Path
     vault_key_file: Path | None
 
-    def work(self, job: Callable[[AdminApi], Awaitable[None]], *, makes: bool = False) -> None:
-        """Run a verb on the API. `makes`: a database that is not there is made."""
-        run(partial(self._work, job, makes=makes))
+    def work(self, job: Job, *, makes: bool = False, ends: bool = True) -> None:
+        """Run a verb on the API. `makes`: a database that is not there is made. `ends`: it does so by itself."""
+        run(partial(self._work, job, makes=makes), interrupted=int(ends))
 
-    async def _work(self, job: Callable[[AdminApi], Awaitable[None]], *, makes: bool) -> None:
+    async def _work(self, job: Job, *, makes: bool) -> None:
         async with self.open(makes=makes) as api:
             await job(api)
 

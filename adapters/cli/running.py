@@ -1,5 +1,6 @@
 """Running a trio program as a command: how its end becomes an exit code and a sentence."""
 
+import errno
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -23,10 +24,18 @@ class AddressType(click.ParamType[Address]):
             self.fail(str(error), param, ctx)
 
 
-def run(program: Callable[[], Awaitable[None]]) -> None:
-    """Run to the end. What the program raises on purpose is printed as it is, without a traceback."""
+def run(program: Callable[[], Awaitable[None]], *, interrupted: int = 0) -> None:
+    """Run to the end. What the program raises on purpose is printed as it is, without a traceback. `interrupted` is
+    the exit code after Ctrl-C.
+    """
     with sentences():
-        trio.run(program)
+        try:
+            trio.run(program)
+        except BaseException as error:
+            if not _is_only(error, KeyboardInterrupt):
+                raise
+            if interrupted:
+                raise SystemExit(interrupted) from None
 
 
 @contextmanager
@@ -34,15 +43,22 @@ def sentences() -> Iterator[None]:
     """End the process with the sentence of what is raised on purpose inside."""
     try:
         yield
-    except KeyboardInterrupt:
-        return
     except PointsmanError as error:
         _leave(error)
     except BaseExceptionGroup as group:
+        if _is_only(group, BrokenPipeError):
+            # Whoever has read the output needs no more of it; click ends the process quietly.
+            raise BrokenPipeError(errno.EPIPE, "") from None
         ours, other = group.split(PointsmanError)
         if ours is None or other is not None:
             raise
         _leave(_first(ours))
+
+
+def _is_only(error: BaseException, kind: type[BaseException]) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_only(one, kind) for one in error.exceptions)
+    return isinstance(error, kind)
 
 
 def _first(group: BaseExceptionGroup[PointsmanError]) -> PointsmanError:

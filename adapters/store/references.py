@@ -14,6 +14,16 @@ from engine.errors import PointsmanError
 from engine.names import CredentialId
 
 _ENV: Final = "env:"
+OWN: Final = frozenset(
+    {
+        "POINTSMAN_ADMIN_TOKEN",
+        "POINTSMAN_DATABASE",
+        "POINTSMAN_DWCTL_URL",
+        "POINTSMAN_VAULT_KEY",
+        "POINTSMAN_VAULT_KEY_NEW",
+    }
+)
+"""What the gateway itself is started with: a reference to it would have it sent to whatever address it stands beside."""
 
 
 @attrs.frozen
@@ -43,6 +53,8 @@ def resolve_reference(credential_id: CredentialId, environ: Mapping[str, str], r
         except UnusableSecret as unusable:
             raise UnknownCredential(credential_id, str(unusable)) from None
     name = credential_id.removeprefix(_ENV)
+    if name in OWN:
+        raise UnknownCredential(credential_id, "is the gateway's own, which no provider is told")
     secret = environ.get(name)
     if not secret:
         raise UnknownCredential(credential_id, f"the environment variable {name} is not set or empty")

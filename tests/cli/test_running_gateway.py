@@ -92,8 +92,10 @@ async def test_the_life_of_a_key(tmp_path: Path) -> None:
 
         outputs = [(await called(at, *words)).stdout for words in (("log",), ("export",), ("show", "--json"))]
         logged = at.log.read_bytes()
-        for secret in (first, second, third, OWNER_SECRET, "sk-upstream-0123456789", at.token):
+        for secret in (first, second, third, OWNER_SECRET, "sk-upstream-0123456789"):
             assert all(secret.encode() not in output for output in (*outputs, logged))
+        # The gateway itself has shown the first token once.
+        assert all(at.token.encode() not in output for output in outputs)
 
 
 async def test_a_file_is_applied_to_a_running_gateway(tmp_path: Path) -> None:
@@ -194,6 +196,8 @@ async def test_how_a_gateway_stands(tmp_path: Path) -> None:
         text = (await called(at, "verify")).stdout.decode()
         assert verified["head_hash"] in text
         assert b"+ pool chat was added" in (await called(at, "diff", "0")).stdout
+        lines = (await called(at, "log", "--after", "1", "--limit", "2")).stdout.decode().splitlines()
+        assert [line.split()[0] for line in lines] == ["2", "3"]
         shown = (await called(at, "show")).stdout.decode()
         assert "1 pool(s), 1 key(s)" in shown
         assert "chat" in shown

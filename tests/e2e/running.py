@@ -109,6 +109,10 @@ async def gateway(
         *("--admin-token-file", str(folder / "admin-token"), "--drain-seconds", "5"),
         *options,
     ]
+    if not (folder / "admin-token").exists():
+        # Given, so that the log begins with what a test does.
+        (folder / "admin-token").write_text("the-token-of-a-test\n")
+        (folder / "admin-token").chmod(0o600)
     if document is not None:
         (folder / "routes.json").write_text(json.dumps(document))
         arguments += ["--config", str(folder / "routes.json")]

@@ -189,3 +189,14 @@ def test_what_belongs_together_goes_in_one_event() -> None:
     assert [type(event).__name__ for event in mixed] == ["ComponentRemoved", "DeploymentRemoved"]
     assert DeploymentRemoved("m1") in mixed
     assert PoolRemoved("small") not in mixed
+
+
+def test_tokens_may_exchange_their_secrets() -> None:
+    """Each is known by its own in the end, and either can be removed by itself."""
+    first, second = TokenDefined("a", "a1" * 32, "read"), TokenDefined("b", "b2" * 32, "admin")
+    table = decided(routing.empty(), ChangeEntities((first, second)))
+    turned = (attrs.evolve(first, digest=second.digest), attrs.evolve(second, digest=first.digest))
+    now = applied(table, Document(facts={"tokens": turned}))
+    assert {digest.hex(): token.token_id for digest, token in now.tokens.items()} == {"b2" * 32: "a", "a1" * 32: "b"}
+    left = applied(now, Document(facts={"tokens": turned[:1]}))
+    assert [token.token_id for token in left.tokens.values()] == ["a"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.store import UnknownCredential, Vault
-from adapters.store.references import is_reference
+from adapters.store.references import OWN, is_reference, resolve_reference
 from adapters.store.shelf import MemoryShelf
 from adapters.store.unlocking import open_vault
 from adapters.store.vault_key import random_key
@@ -62,3 +62,11 @@ async def test_no_reference_is_sealed() -> None:
         with pytest.raises(ValueError, match="is a reference"):
             await opened.keep({reference: "secret"})
     assert not is_reference("cred-0123456789abcdef")
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_what_the_gateway_was_started_with_is_no_credential(name: str) -> None:
+    """House §7: a reference to it would have the admin's token or the vault's key sent to an address of one's choice."""
+    with pytest.raises(UnknownCredential, match="gateway's own") as caught:
+        resolve_reference(f"env:{name}", {name: "hunter2"}, str)
+    assert "hunter2" not in str(caught.value)

@@ -32,11 +32,7 @@ PUBLIC: Final = ("/schema", "/schema/openapi.json")
 """What the API looks like is no secret: it is the same everywhere."""
 POSITION: Final = b"x-pointsman-position"
 _ASKS: Final = "This address asks for a good admin token, as Authorization: Bearer TOKEN or x-admin-key: TOKEN."
-_UNKNOWN: Final = msgspec.json.encode(problem(401, _ASKS).content)
-_UNKNOWN_HEADERS: Final = (
-    (b"content-type", b"application/problem+json"),
-    (b"www-authenticate", b'Bearer realm="pointsman admin"'),
-)
+_CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="pointsman admin"')
 _WHO: Final = "pointsman.who"
 
 
@@ -83,8 +79,11 @@ class Entrance:
             return
         who = known(self._office, scope["headers"])
         if who is None:
-            await send({"type": "http.response.start", "status": 401, "headers": _UNKNOWN_HEADERS})
-            await send({"type": "http.response.body", "body": _UNKNOWN})
+            await _answer(send, 401, _ASKS, _CHALLENGE)
+            return
+        if "//" in scope["path"] or scope["path"].endswith("/"):
+            # The router would take them for paths without: of another pool, where an alias has such a slash.
+            await _answer(send, 404, "There is nothing at this address: no part of a path is empty.")
             return
         scope[_WHO] = who
         await self._app(scope, receive, partial(self._send, send))
@@ -97,6 +96,12 @@ class Entrance:
             added = [(name, value) for name, value in own.items() if name not in stated]
             message = {**message, "headers": [*message["headers"], *added]}
         await send(message)
+
+
+async def _answer(send: Any, status: int, detail: str, *headers: tuple[bytes, bytes]) -> None:
+    fields = ((b"content-type", b"application/problem+json"), *headers)
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(problem(status, detail).content)})
 
 
 def known(office: Office, headers: Iterable[tuple[bytes, bytes]]) -> Who | None:

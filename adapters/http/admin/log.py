@@ -32,6 +32,7 @@ from projections.history import sentence
 
 _TYPES: Final = {kind.event: kind.name for kind in KINDS}
 _NAMES: Final = frozenset(_TYPES.values())
+_LAST: Final = 2**53 - 1
 _MOST_LOOKED_AT: Final = 10_000
 """Events that one answer goes through to find those that are asked for."""
 
@@ -110,7 +111,7 @@ def event_told(recorded: Recorded, before: RoutingSnapshot | None = None) -> Eve
 @get("/events", operation_id="listEvents", opt=READ, responses=READS)
 async def events(
     office: Given[Office],
-    after: Annotated[int, QueryParameter(ge=0, le=2**53 - 1, description="Begin beyond this position.")] = 0,
+    after: Annotated[int, QueryParameter(ge=0, le=_LAST, description="Begin beyond this position.")] = 0,
     limit: Limit = PAGE,
     stream: Annotated[str | None, QueryParameter(max_length=512, description="E.g. `pool:chat`.")] = None,
     type_: Annotated[str | None, QueryParameter(name="type", max_length=64, description="E.g. `pool.defined`.")] = None,
@@ -146,7 +147,7 @@ async def stream_events(
     request: Request[Any, Any, Any],
     office: Given[Office],
     after: Annotated[
-        int | None, QueryParameter(ge=0, le=2**53 - 1, description="Begin beyond this position; absent: from now on.")
+        int | None, QueryParameter(ge=0, le=_LAST, description="Begin beyond this position; absent: from now on.")
     ] = None,
     last_event_id: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", max_length=20, description="Goes before `after`.")
@@ -158,7 +159,7 @@ async def stream_events(
     """
     begin = office.follower.snapshot.position if after is None else after
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
-        begin = int(last_event_id)
+        begin = min(int(last_event_id), _LAST)
     if len(office.feeds) >= MOST_FEEDS:
         raise Refusal(503, f"There are {MOST_FEEDS} event streams already.", {"retry-after": "10"})
     headers = request.scope["headers"]

@@ -126,8 +126,9 @@ async def _ledger(
         _check(snapshot, user_id)
         return wish(fact)
 
-    stream = f"ledger:{user_id}"
-    done = await mutation.write(compose, about=stream, exists=lambda snapshot: stream in snapshot.streams)
+    done = await mutation.write(
+        compose, about=f"ledger:{user_id}", exists=lambda snapshot: user_id in snapshot.catalogue.ledgers
+    )
     booked = [event.seq for event in done.written.events if isinstance(event, events.CreditsBooked)]
     return mutation.answer(done, more={"seq": booked[0]} if booked else {})
 

@@ -22,7 +22,7 @@ from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal
 from adapters.http.admin.receipt import Receipt
 from engine.commands import ChangeEntities, Command
-from engine.errors import Outdated, Problem, Rejected, StoreUnavailable
+from engine.errors import IdempotencyConflict, Outdated, Problem, Rejected, StoreUnavailable
 from engine.events import EntityEvent
 from engine.names import CredentialId, Stream
 from engine.runtime.writer import Repeatable, Written
@@ -109,15 +109,14 @@ class Mutation:
 
         Raises what `compose` and the writer raise, less Outdated: then it is composed and decided anew.
         """
-        office, follower = self.office, self.office.follower
+        follower = self.office.follower
         if follower.is_stuck:
             raise Refusal(503, f"The event log cannot be understood: {follower.failing_since}.", {"retry-after": "10"})
         while True:
-            if self.repeatable is not None and not self.dry_run:
-                # Each time, since it may be the same request that was quicker.
-                earlier = await office.writer.earlier(self.repeatable)
-                if earlier is not None:
-                    return await self._followed(Done(earlier, about, follower.snapshot))
+            # Each time, since it may be the same request that was quicker.
+            earlier = await self._earlier()
+            if earlier is not None:
+                return await self._followed(Done(earlier, about, follower.snapshot))
             snapshot = follower.snapshot
             self.conditions.check(snapshot, about, is_there=exists(snapshot))
             wished = compose(snapshot)
@@ -128,9 +127,18 @@ class Mutation:
             except Outdated:
                 await trio.lowlevel.checkpoint()
                 continue
+            except IdempotencyConflict:
+                # Or the same request at another gateway, which has decided it on another table.
+                earlier = await self._earlier()
+                if earlier is None:
+                    raise
+                return await self._followed(Done(earlier, about, follower.snapshot))
             except Rejected as error:
                 raise Rejected(_placed(error.problems, wished.where)) from None
             return await self._followed(Done(written, about, snapshot, is_dry=self.dry_run))
+
+    async def _earlier(self) -> Written | None:
+        return None if self.repeatable is None or self.dry_run else await self.office.writer.earlier(self.repeatable)
 
     async def _write(self, wished: Wish, versions: Mapping[Stream, int]) -> Written:
         writer, actor = self.office.writer, self.who.actor

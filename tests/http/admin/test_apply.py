@@ -172,7 +172,7 @@ async def test_a_table_it_does_not_fit_is_told_in_its_lines(at: Desk) -> None:
     answer = await at.ask("POST", "/apply", sent())
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["where"]) == (422, "content")
-    assert error["what"].startswith("routes.json: $.auth.key_definitions.people: was made by the API")
+    assert error["what"].startswith("routes.json: $.auth.key_definitions.people: is not this file's")
 
 
 async def test_a_released_source_is_refused(at: Desk) -> None:

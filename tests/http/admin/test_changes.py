@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -13,7 +14,7 @@ import trio.testing
 from adapters.store.memory import MemoryEventLog
 from engine.commands import ChangeEntities, ChangeSettings, DefinePool
 from engine.errors import LogDamaged, OutcomeUnknown, StoreUnavailable
-from engine.events import Draft, Recorded, UserDefined
+from engine.events import CreditsBooked, Draft, Recorded, UserDefined
 from engine.names import Position
 from engine.ports import Appended, Found, Wake
 from engine.snapshot import Pool, Settings
@@ -152,6 +153,28 @@ async def test_the_same_request_at_the_same_time_counts_once() -> None:
         assert [answer.get("is_repeated") for answer in answers].count(None) == 1
 
 
+async def test_the_same_request_at_two_gateways_counts_once() -> None:
+    """The other one was quicker, and had decided it on a table of its own: the ledger's next number was another."""
+
+    class Raced(Troubled):
+        async def append(
+            self, drafts: Sequence[Draft], *, expected: Position, actor: str, causation: UUID | None = None
+        ) -> Appended:
+            if isinstance(drafts[0].event, CreditsBooked):
+                other = Draft(UUID(int=1), attrs.evolve(drafts[0].event, kind="admin_grant"))
+                await self.log.append([other], expected=expected, actor="token:another")
+                same = Draft(drafts[0].event_id, attrs.evolve(drafts[0].event, seq=2))
+                await self.log.append([same, *drafts[1:]], expected=expected + 1, actor=actor, causation=causation)
+            return await super().append(drafts, expected=expected, actor=actor, causation=causation)
+
+    async with desk(Raced()) as here:
+        await here.done("PUT", USER, {})
+        entry = {"kind": "purchase", "amount": "5"}
+        told = await here.done("POST", f"{USER}/credits", entry, idempotency_key="k")
+        assert told == {"position": 4, "is_repeated": True}
+        assert (await here.done("GET", f"{USER}/credits"))["balance"] == "10"
+
+
 async def test_a_dry_run_tells_and_does_nothing() -> None:
     """Events without digests or secrets, and the difference they would make; nothing goes into the vault."""
     async with desk() as here:
@@ -245,6 +268,20 @@ async def test_a_store_that_is_away_is_a_503() -> None:
         assert (await here.ask("GET", USER)).json()["name"] == ""
         log.on_append = log.on_read = lambda: None
         assert (await here.done("PUT", USER, {"name": "n"}, idempotency_key="k"))["position"] == 2
+
+
+async def test_what_holds_already_cannot_be_told_while_the_log_cannot_be_read() -> None:
+    """Another gateway may have changed it meanwhile."""
+    async with troubled() as (here, log):
+        await here.done("PUT", USER, {"name": "mine"})
+        log.on_read = away
+        theirs = Draft(UUID(int=1), UserDefined("u", "theirs"))
+        await log.log.append([theirs], expected=1, actor="token:another-gateways")
+        with trio.fail_after(5):
+            while here.office.follower.failing_since is None:
+                await trio.sleep(0.001)
+        assert (await here.ask("PUT", USER, {"name": "mine"})).status_code == 503
+        assert (await here.done("PUT", USER + "?dry_run=1", {"name": "x"}))["position"] == 1, "it says at which"
 
 
 async def test_an_append_without_an_answer_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,9 @@ async def test_pools_of_models_are_shown_and_not_changed() -> None:
         for method in ("PUT", "PATCH", "DELETE"):
             refused = await here.ask(method, "/pools/chat", None if method == "DELETE" else {})
             assert (refused.status_code, refused.json()["errors"][0]["what"]) == (422, "is the name of model d")
+        for path in ("/pools/team//chat", "/pools/team/chat/", "/pools/team%2F%2Fchat", "/pools//team/chat"):
+            assert (await here.ask("DELETE", path)).status_code == 404, "no part of a path is empty"
+        assert "team/chat" in here.snapshot.pools
 
 
 async def test_pages() -> None:
