@@ -4,13 +4,10 @@ Law: as `engine.entity_checks`, which asks these. What passes can be added witho
 """
 
 from engine.amounts import MOST, MOST_PLACES, amount_of
-from engine.checks import MOST_SECONDS
 from engine.errors import Problem
 from engine.events import CreditsBooked, CreditsCheckpointed, TariffDefined
 from engine.reference_checks import Problems, model_problems, text_problems, user_problems
 from engine.snapshot import RoutingSnapshot
-
-_MOST_MICROSECONDS = MOST_SECONDS * 10**6
 
 
 def booking_problems(snapshot: RoutingSnapshot, event: CreditsBooked) -> Problems:
@@ -36,8 +33,7 @@ def tariff_problems(snapshot: RoutingSnapshot, event: TariffDefined) -> Problems
     yield from _amount("input_price", event.input_price)
     yield from _amount("output_price", event.output_price)
     begin, end = event.valid_from, event.valid_until
-    is_late = max(begin or 0, end or 0) > _MOST_MICROSECONDS
-    if (begin is not None and begin < 0) or (end is not None and end <= (begin or 0)) or is_late:
+    if (begin is not None and begin < 0) or (end is not None and end <= (begin or 0)):
         what = f"{begin} to {end} is no time"
         yield Problem(("valid_until",), what, "microseconds since 1970, the end after the start")
 

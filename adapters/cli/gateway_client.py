@@ -117,7 +117,7 @@ class AdminApi:
             finally:
                 await answer.aclose()
         except httpx.HTTPError as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, request) from None
 
     def _request(
         self, method: str, path: tuple[str, ...], query: Mapping[str, Any], body: Any, headers: Mapping[str, str]
@@ -140,22 +140,19 @@ class AdminApi:
         except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError, httpx.CloseError):
             return await self._again(request)
         except httpx.HTTPError as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, request) from None
 
     async def _again(self, request: httpx.Request) -> httpx.Response:
         try:
             return await self.http.send(request)
         except httpx.HTTPError:
-            doubt = (
-                "" if request.method == "GET" else " Whether it made the change is not known: look before repeating."
-            )
-            raise StartFailed(f"{self.name} broke the connection off.{doubt}") from None
+            raise StartFailed(f"{self.name} broke the connection off.{_doubt(request)}") from None
 
-    def _unreached(self, error: httpx.HTTPError) -> StartFailed:
+    def _unreached(self, error: httpx.HTTPError, request: httpx.Request) -> StartFailed:
         if isinstance(error, httpx.ConnectTimeout):
             return StartFailed(f"{self.name} does not answer; name its control port with --gateway.")
         if isinstance(error, httpx.TimeoutException):
-            return StartFailed(f"{self.name} did not answer in time.")
+            return StartFailed(f"{self.name} did not answer in time.{_doubt(request)}")
         if isinstance(error, httpx.ConnectError):
             return StartFailed(
                 f"{self.name} cannot be reached ({_why(error)}): name its control port with --gateway URL, or work on "
@@ -181,6 +178,10 @@ class AdminApi:
             ]
         # Where there are errors, the detail only counts them.
         return [_fault(one) for one in errors] if errors else [printable(detail)]
+
+
+def _doubt(request: httpx.Request) -> str:
+    return "" if request.method == "GET" else " Whether it made the change is not known: look before repeating."
 
 
 def _fault(error: Mapping[str, Any]) -> str:

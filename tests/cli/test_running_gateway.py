@@ -104,15 +104,14 @@ async def test_a_file_is_applied_to_a_running_gateway(tmp_path: Path) -> None:
     """
     async with simulators("one", "two") as (one, two), gateway(tmp_path) as at:
         (tmp_path / "sent.json").write_text(json.dumps(document(one.url)))
-        await at.at_position(1)
-        before = await at.status()
+        before = (await told(at, "status"))["head"]
         plan = await called(at, "apply", "sent.json", "--dry-run")
         assert b"+ pool chat was added" in plan.stdout
         assert b"nobody to ask" in (await called(at, "apply", "sent.json", code=2)).stderr
-        assert (await at.status())["position"] == before["position"]
+        assert (await told(at, "status"))["head"] == before
 
         receipt = await told(at, "apply", "sent.json", "--yes")
-        assert receipt["position"] > before["position"]
+        assert receipt["position"] > before
         assert receipt["is_applied"] is True
         assert await asked(at, OWNER_SECRET) == 200
         again = await called(at, "apply", "sent.json", "--yes")
@@ -135,12 +134,11 @@ async def test_what_is_wrong_with_an_applied_file_is_told_with_its_place(tmp_pat
     """Each problem on a line, exit 2, nothing changed."""
     async with gateway(tmp_path) as at:
         (tmp_path / "sent.json").write_text('{"targets": {"a": {"url": "no"}, "b": {"weight": 0}}}')
-        await at.at_position(1)
-        before = await at.status()
+        before = (await told(at, "status"))["head"]
         said = (await called(at, "apply", "sent.json", "--yes", code=2)).stderr.decode().splitlines()
         assert said[0].startswith("pointsman: sent.json: $.targets.a.url: ")
         assert any(line.startswith("pointsman: sent.json: $.targets.b") for line in said)
-        assert (await at.status())["position"] == before["position"]
+        assert (await told(at, "status"))["head"] == before
 
 
 async def test_the_log_is_followed(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from engine.snapshot import (
     Limits,
     Pool,
     Provider,
-    RoutingSnapshot,
     Rule,
     Settings,
     Strategy,
     Timeouts,
 )
+from projections.routing import empty
 
 URL = "https://h.example/v1"
 
@@ -430,5 +430,4 @@ def test_the_digest_is_of_the_bytes(read: Any, tmp_path: Path) -> None:
 def test_what_loads_can_be_applied(read: Any) -> None:
     """The engine takes what the reader lets through."""
     manifest = read({"targets": {"a": {"url": URL, "keys": ["client-secret"]}}}).manifest
-    empty = RoutingSnapshot(position=0, pools={}, keys={}, callers={}, global_keys=0)
-    assert len(decide(empty, ApplyManifest(manifest))) == 3
+    assert len(decide(empty(), ApplyManifest(manifest))) == 3

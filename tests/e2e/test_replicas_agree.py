@@ -160,7 +160,7 @@ async def test_three_gateways_end_equal_whatever_breaks(tmp_path: Path, server: 
         head = max(change.position or 0 for change in wanted)
 
         async def all_there() -> bool:
-            return all((await one.status())["position"] >= head for one in gateways)
+            return all([(await one.status())["position"] >= head for one in gateways])
 
         await until(all_there)
         tables = [json.dumps(await got(http, one, "/export"), sort_keys=True) for one in gateways]

@@ -94,7 +94,9 @@ def assert_indexes_fit(snapshot: RoutingSnapshot) -> None:
     assert plain(there.composites_of) == links((part.deployment_id, part.composite_id) for part in parts)
     rules = [rule for of in there.rules.values() for rule in of]
     assert plain(there.redirects_to) == links((rule.target_id, rule.model_id) for rule in rules if rule.target_id)
-    assert plain(there.members) == links((group, one.user_id) for one in snapshot.users.values() for group in one.groups)
+    assert plain(there.members) == links(
+        (group, one.user_id) for one in snapshot.users.values() for group in one.groups
+    )
     assert plain(there.granted) == links((group, model) for model, groups in there.grants.items() for group in groups)
     priced = links((tariff.defined.model_id, tariff_id) for tariff_id, tariff in there.tariffs.items())
     assert {model: dict.fromkeys(ids) for model, ids in there.tariffs_of.items()} == priced

@@ -28,7 +28,7 @@ from adapters.http.admin import (
     tokens,
     traffic,
 )
-from adapters.http.admin.mutation import mutation_of
+from adapters.http.admin.asked import mutation_of
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import HANDLERS
 
