@@ -13,7 +13,7 @@ from engine.commands import ApplyManifest, ChangeSettings, DefineKey, DefineKeys
 from engine.errors import Problem
 from engine.events import NIL
 from engine.names import Alias, Digest, KeyId, Source, Stream
-from engine.snapshot import FILE, Key, Manifest, Pool, RoutingSnapshot
+from engine.snapshot import FILE, Key, Manifest, Pool, RoutingSnapshot, Settings
 
 V = TypeVar("V")
 
@@ -102,6 +102,11 @@ def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Sour
             for name in wished
             if name in present and name not in mine
         ]
+    if not is_mine("settings") and manifest.settings != snapshot.settings:
+        if manifest.settings != Settings():
+            problems.append(Problem(("settings",), "are not this file's to change", "a file without settings"))
+        # A file that says nothing of them asks for nothing.
+        manifest = attrs.evolve(manifest, settings=snapshot.settings)
     return Scope(snapshot, Manifest(pools, keys, snapshot.settings), manifest, tuple(problems))
 
 

@@ -15,8 +15,9 @@ import trio
 
 from adapters.cli.gateway_client import AdminApi
 from adapters.cli.reaching import Where, place_options
-from adapters.cli.reading import json_option, walk
+from adapters.cli.reading import json_option
 from adapters.cli.running import run
+from adapters.cli.walking import walk
 from adapters.codec import EVENTS
 from adapters.settings import DEFAULT_DATABASE
 from adapters.store import open_log

@@ -1,17 +1,11 @@
-"""Reading the event log beside a gateway that may be writing it: what `log` and `show` share."""
+"""Options that many verbs have."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from adapters.settings import DEFAULT_DATABASE
-from adapters.store import ReadableLog
-from engine.events import Recorded
-from engine.snapshot import RoutingSnapshot
-from projections import routing
-
-_PAGE: Final = 500
 
 Command = Callable[..., Any]
 
@@ -30,24 +24,3 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of text for people.")(
         command
     )
-
-
-async def walk(
-    log: ReadableLog,
-    visit: Callable[[RoutingSnapshot, Recorded], bool],
-    table: RoutingSnapshot | None = None,
-) -> RoutingSnapshot:
-    """Fold the log, showing `visit` each event and the table before it, until that says False or the log ends.
-
-    `table` is the one to begin with. The table before the event that was refused, or the head's. Raises
-    StoreUnavailable, LogDamaged.
-    """
-    table = routing.empty() if table is None else table
-    while True:
-        page = await log.read(table.position, _PAGE)
-        for recorded in page:
-            if not visit(table, recorded):
-                return table
-            table = routing.apply(table, recorded)
-        if len(page) < _PAGE:
-            return table

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from adapters.cli.gateway_client import AdminApi
 from adapters.cli.reaching import Where, place_options
-from adapters.cli.reading import json_option, walk
+from adapters.cli.reading import json_option
 from adapters.cli.running import run
 from adapters.cli.tables import print_rows
+from adapters.cli.walking import walk
 from adapters.settings import DEFAULT_DATABASE
 from adapters.store import open_log
 from engine.definitions import define_key, define_pool, define_provider, define_rule

@@ -309,6 +309,29 @@ def test_reading_beside_a_writer(tmp_path: Path) -> None:
     assert len(documents(trio.run(read_beside))) == 1
 
 
+def test_a_database_is_followed_until_there_is_enough(tmp_path: Path) -> None:
+    """Also what comes only later, whoever writes it."""
+    path = tmp_path / "busy.db"
+
+    async def follow() -> Result:
+        found: list[Result] = []
+
+        async def call() -> None:
+            words = ("--database", url(path), "--json", "--follow", "--after", "1", "--limit", "2")
+            found.append(await trio.to_thread.run_sync(called, log, *words))
+
+        async with open_store(url(path), environ={}, clock_us=lambda: 1) as store:
+            await store.log.append([Draft(an_id(1), KeyRemoved("a"))], expected=0, actor="test")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call)
+                for position in (1, 2, 3):
+                    drafts = [Draft(an_id(position + 1), KeyRemoved(f"b{position}"))]
+                    await store.log.append(drafts, expected=position, actor="test")
+        return found[0]
+
+    assert [one["position"] for one in documents(trio.run(follow))] == [2, 3]
+
+
 def test_the_database_may_come_from_the_environment(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """POINTSMAN_DATABASE; and without it, pointsman.db in the working directory."""
     monkeypatch.setenv("POINTSMAN_DATABASE", url(database))

@@ -96,5 +96,5 @@ def plain(snapshot: RoutingSnapshot) -> Mapping[str, Any]:
     shallow = attrs.asdict(snapshot, recurse=False)
     return {name: dict(value) if hasattr(value, "items") else value for name, value in shallow.items()} | {
         "streams": None,
-        "position": None
+        "position": None,
     }

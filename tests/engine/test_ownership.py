@@ -1,107 +1,84 @@
-"""Who may change what: a file keeps what it defined, and leaves alone what others made."""
+"""Who may change what: files own what they were the last to define."""
+
+from uuid import UUID
 
 import attrs
 import pytest
 
-from engine.commands import (
-    ApplyManifest,
-    ChangeEntities,
-    ChangeSettings,
-    Command,
-    DefineKey,
-    DefinePool,
-    RemoveKey,
-    RemovePool,
-)
+from engine.commands import ApplyManifest, ChangeSettings, DefineKey, DefinePool, RemovePool
 from engine.decide import decide
 from engine.errors import Owned, Rejected
-from engine.events import Recorded, SourceClaimed, SourceReleased, UserDefined, UserRemoved
-from engine.snapshot import RoutingSnapshot, Settings
-from projections import routing
-from tests.engine.tables import key, manifest, pool, provider, recorded
+from engine.events import Event, Recorded, SourceClaimed, SourceReleased
+from engine.snapshot import Manifest, RoutingSnapshot, Settings
+from projections.routing import empty, fold
+from tests.engine.tables import key, pool, provider
 
-FILE, OTHER_FILE, API = "file:routes.json", "file:others.json", "token:ops"
-A, B = provider("a"), provider("b")
-STATED = manifest([pool("filed", A, keys=frozenset({"filed"}))], [key("filed")], settings=Settings(max_idle_per_host=7))
-
-
-def told(snapshot: RoutingSnapshot, command: Command, source: str) -> RoutingSnapshot:
-    events = decide(snapshot, command, source=source, change=routing.change)
-    made: list[Recorded] = [
-        attrs.evolve(recorded(number, event), actor=source)
-        for number, event in enumerate(events, snapshot.position + 1)
-    ]
-    return routing.fold(snapshot, made)[0]
+A = provider("a")
+FIRST, SECOND, API = "file:first.json", "file:second.json", "token:ops"
 
 
-def world() -> RoutingSnapshot:
-    there = told(routing.empty(), ApplyManifest(STATED), FILE)
-    there = told(there, DefinePool(pool("made", B)), API)
-    return told(there, DefineKey(key("made")), API)
+def written(snapshot: RoutingSnapshot, source: str, *events: Event) -> RoutingSnapshot:
+    """The table after a source's events."""
+    start = snapshot.position + 1
+    recorded = [Recorded(n, event, UUID(int=n), source, n) for n, event in enumerate(events, start)]
+    return fold(snapshot, recorded)[0]
 
 
-CHANGES: list[tuple[Command, str]] = [
-    (DefinePool(pool("filed", B)), "pool:filed"),
-    (RemovePool("filed"), "pool:filed"),
-    (DefineKey(key("filed", tier="x")), "key:filed"),
-    (RemoveKey("filed"), "pool:filed"),
-    (ChangeSettings(Settings(strict_mode=True)), "settings"),
-]
+def applied(snapshot: RoutingSnapshot, source: str, manifest: Manifest, *, takes_over: bool = False) -> RoutingSnapshot:
+    return written(snapshot, source, *decide(snapshot, ApplyManifest(manifest, takes_over), source=source))
 
 
-@pytest.mark.parametrize(("command", "stream"), CHANGES)
-def test_what_a_file_defined_is_the_files(command: Command, stream: str) -> None:
-    """Issue 4, item 5: the API is refused, and told which file; what holds already is no change."""
+def of(*aliases: str, **more: object) -> Manifest:
+    return Manifest({alias: pool(alias, A) for alias in aliases}, **more)  # type: ignore[arg-type]
+
+
+def test_what_a_file_defines_is_its_own() -> None:
+    """DEF-51: the API is told which file manages it; what it made itself is not the file's."""
+    snapshot = applied(empty(), FIRST, of("chat"))
     with pytest.raises(Owned) as caught:
-        decide(world(), command, source=API)
-    assert (caught.value.stream, caught.value.owner) == (stream, FILE)
-    assert decide(world(), DefinePool(world().pools["filed"]), source=API) == ()
+        decide(snapshot, DefinePool(pool("chat", A, limit=3)), source=API)
+    assert (caught.value.stream, caught.value.owner) == ("pool:chat", FIRST)
+    with pytest.raises(Owned):
+        decide(snapshot, RemovePool("chat"), source=API)
+    snapshot = written(snapshot, API, *decide(snapshot, DefinePool(pool("mine", A)), source=API))
+    snapshot = written(snapshot, API, *decide(snapshot, DefineKey(key("k")), source=API))
+    again = applied(snapshot, FIRST, of("mini"))
+    assert set(again.pools) == {"mini", "mine"}
+    assert set(again.keys) == {"k"}
 
 
-@pytest.mark.parametrize(("command", "stream"), CHANGES)
-def test_what_a_file_gave_up_is_everybodys(command: Command, stream: str) -> None:
-    """Issue 4, item 5: unless it is released; and who changes it then has it."""
-    free = told(world(), ChangeEntities((SourceReleased(FILE),)), API)
-    there = told(free, command, API)
-    assert there.streams[stream].source == API
-    assert there.owner(stream) is None
-    with pytest.raises(Rejected) as caught:
-        decide(free, ApplyManifest(STATED), source=FILE)
-    assert "was released" in caught.value.problems[0].what
+def test_one_file_leaves_another_ones_part_alone() -> None:
+    """DEF-46: a file that is sent is not the file that is watched; only that one takes over what files have defined."""
+    snapshot = applied(empty(), FIRST, of("chat", settings=Settings(strict_mode=True)))
+    beside = applied(snapshot, SECOND, of("mini"))
+    assert set(beside.pools) == {"chat", "mini"}
+    assert beside.settings.strict_mode
+    with pytest.raises(Rejected, match="first.json manages it"):
+        decide(beside, ApplyManifest(of("chat", "mini")), source=SECOND)
+    with pytest.raises(Rejected, match="not this file's"):
+        decide(beside, ApplyManifest(of("mini", settings=Settings(max_idle_per_host=7))), source=SECOND)
+    over = applied(beside, SECOND, of("mini"), takes_over=True)
+    assert set(over.pools) == {"mini"}
 
 
-def test_a_claimed_source_owns_again() -> None:
-    """Issue 4, item 5: what nobody else has touched since; the rest is whose it became."""
-    free = told(world(), ChangeEntities((SourceReleased(FILE),)), API)
-    touched = told(free, DefinePool(pool("filed", B)), API)
-    claimed = told(touched, ChangeEntities((SourceClaimed(FILE),)), API)
-    assert claimed.owner("key:filed") == FILE
-    assert claimed.owner("pool:filed") is None
+def test_a_released_file_changes_nothing_until_it_is_claimed() -> None:
+    """DEF-51: then the API may, and what it has changed stays its own."""
+    snapshot = applied(empty(), FIRST, of("chat", "mini"))
+    released = written(snapshot, API, SourceReleased(FIRST))
+    with pytest.raises(Rejected, match="was released"):
+        decide(released, ApplyManifest(of("chat"), takes_over=True), source=FIRST)
+    changed = written(released, API, *decide(released, DefinePool(pool("chat", A, limit=3)), source=API))
+    claimed = written(changed, API, SourceClaimed(FIRST))
+    assert (claimed.owner("pool:mini"), claimed.owner("pool:chat")) == (FIRST, None)
+    with pytest.raises(Rejected, match="made by the API"):
+        decide(claimed, ApplyManifest(of("chat", "mini")), source=FIRST)
 
 
-def test_a_file_leaves_alone_what_others_made() -> None:
-    """Issue 4, item 5: what it does not name goes, if it was a file's; the API's stays, and is not taken over."""
-    emptied = told(world(), ApplyManifest(attrs.evolve(STATED, pools={}, keys={})), FILE)
-    assert [*emptied.pools] == ["made"]
-    assert [*emptied.keys] == ["made"]
-    for taking in (manifest([pool("made", A)]), manifest([], [key("made", tier="x")])):
-        with pytest.raises(Rejected) as caught:
-            decide(world(), ApplyManifest(taking), source=FILE)
-        assert "made by the API" in caught.value.problems[0].what
-
-
-def test_a_file_does_not_take_what_another_one_has() -> None:
-    """Issue 4, item 5: it is told which file that is, and nothing changes hands."""
-    with pytest.raises(Rejected) as caught:
-        decide(world(), ApplyManifest(manifest([pool("filed", B)], settings=STATED.settings)), source=OTHER_FILE)
-    assert "routes.json manages it" in caught.value.problems[0].what
-
-
-def test_what_follows_from_a_change_has_to_be_allowed_too() -> None:
-    """Issue 4, item 5: a user whose key a file manages is not removed by the API."""
-    there = told(world(), ChangeEntities((UserDefined("u"),)), API)
-    owned = manifest([], [attrs.evolve(key("filed"), user_id="u")], settings=STATED.settings)
-    there = told(there, ApplyManifest(owned), FILE)
-    with pytest.raises(Owned) as caught:
-        decide(there, ChangeEntities((UserRemoved("u"),)), source=API, change=routing.change)
-    assert caught.value.stream == "key:filed"
+def test_settings_are_owned_too() -> None:
+    """DEF-49: as everything that a file states."""
+    snapshot = applied(empty(), FIRST, Manifest(settings=Settings(strict_mode=True)))
+    with pytest.raises(Owned):
+        decide(snapshot, ChangeSettings(attrs.evolve(snapshot.settings, idle_timeout_s=1.0)), source=API)
+    without = empty()
+    events = decide(without, ChangeSettings(Settings(strict_mode=True)), source=API)
+    assert written(without, API, *events).settings.strict_mode
