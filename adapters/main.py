@@ -39,7 +39,7 @@ from adapters.poller import Poller
 from adapters.recent import Recent
 from adapters.replicating import keep_telling
 from adapters.settings import ServeSettings
-from adapters.starting import beginning
+from adapters.starting import Beginning, beginning
 from adapters.store import Replica
 from adapters.store.cache_keeping import keep_cache
 from adapters.sync_metrics import SyncMetrics
@@ -73,7 +73,7 @@ async def serve(settings: ServeSettings, environ: Mapping[str, str], lines: Line
             attending.cancel_scope.cancel()
 
 
-async def _serve(
+async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
     settings: ServeSettings,
     environ: Mapping[str, str],
     lines: LineWriter | None,
@@ -138,35 +138,12 @@ async def _serve(
 
             replica = Replica(clock.new_request_id(), str(address_of(control_socket)), VERSION, 0)
             publish(follower.snapshot, frozenset(follower.snapshot.pools))
-            running.start_soon(poller.run)
-            running.start_soon(transport.run)
+            for task in (poller.run, transport.run, callers.run, live.run, recent.run, timekeeper.run):
+                running.start_soon(task)
             running.start_soon(follower.run, publish)
-            running.start_soon(callers.run)
-            running.start_soon(live.run)
-            running.start_soon(recent.run)
-            running.start_soon(timekeeper.run)
-            running.start_soon(
-                partial(
-                    keep_telling,
-                    store.replicas,
-                    replica=lambda: attrs.evolve(replica, position=follower.snapshot.position),
-                    applied=follower.applied,
-                )
-            )
-            if begun.cache is not None:
-                running.start_soon(
-                    partial(
-                        keep_cache,
-                        begun.cache,
-                        applied=follower.applied,
-                        snapshot=lambda: follower.snapshot,
-                        hash_at=store.log.hash_at,
-                        sealed=lambda: store.vault.sealed,
-                        saved=begun.cached,
-                    )
-                )
             if lines is not None:
                 running.start_soon(lines.run)
+            _let_know(running, begun, replica)
             if file is not None:
                 if loaded is not None:
                     await file.begin(loaded, follower)
@@ -221,6 +198,30 @@ async def _serve(
             await data_server.serve(data_socket)
             running.cancel_scope.cancel()
         await transport.aclose()
+
+
+def _let_know(running: trio.Nursery, begun: Beginning, replica: Replica) -> None:
+    """Tell the other gateways, and the next run, what is in force here."""
+    store, follower = begun.store, begun.follower
+    telling = partial(
+        keep_telling,
+        store.replicas,
+        replica=lambda: attrs.evolve(replica, position=follower.snapshot.position),
+        applied=follower.applied,
+    )
+    running.start_soon(telling)
+    if begun.cache is None:
+        return
+    keeping = partial(
+        keep_cache,
+        begun.cache,
+        applied=follower.applied,
+        snapshot=lambda: follower.snapshot,
+        hash_at=store.log.hash_at,
+        sealed=lambda: store.vault.sealed,
+        saved=begun.cached,
+    )
+    running.start_soon(keeping)
 
 
 def _settle() -> None:

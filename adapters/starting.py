@@ -87,7 +87,8 @@ async def beginning(
             if cached is None:
                 raise
             follower.failing_since = str(error)
-        yield Beginning(attrs.evolve(store, log=log), follower, cache, cached.snapshot.position if cached is not None else 0)
+        saved = cached.snapshot.position if cached is not None else 0
+        yield Beginning(attrs.evolve(store, log=log), follower, cache, saved)
 
 
 class _SameLog:

@@ -70,7 +70,7 @@ from adapters.settings import DEFAULT_CONTROL, DEFAULT_DATABASE, DEFAULT_LISTEN,
     "--vault-key-file",
     type=click.Path(path_type=Path),
     envvar="POINTSMAN_VAULT_KEY_FILE",
-    help="The vault's key. Default: beside a SQLite file, else pointsman.key here. POINTSMAN_VAULT_KEY overrides it.",
+    help="The vault's key. Default: beside a SQLite file, else pointsman.vault-key. POINTSMAN_VAULT_KEY overrides it.",
 )
 @click.option(
     "--drain-seconds",

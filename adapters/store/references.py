@@ -23,7 +23,7 @@ OWN: Final = frozenset(
         "POINTSMAN_VAULT_KEY_NEW",
     }
 )
-"""What the gateway itself is started with: a reference to it would have it sent to whatever address it stands beside."""
+"""What the gateway itself is started with: a reference to it would have it sent to the address it stands beside."""
 
 
 @attrs.frozen

@@ -72,7 +72,7 @@ class Naive:
     keys: set[str] = attrs.field(factory=lambda: {key.key_id for key in KEYS if key.user_id in {None, NIL}})
     escalation: set[str] = attrs.field(factory=set)
 
-    def take(self, fact: EntityEvent) -> None:
+    def take(self, fact: EntityEvent) -> None:  # noqa: PLR0912 - one for each fact
         match fact:
             case UserDefined(user):
                 self.users.add(user)

@@ -69,13 +69,14 @@ def after(snapshot: RoutingSnapshot, *facts: EntityEvent) -> RoutingSnapshot:
 @settings(max_examples=300, deadline=None)
 @given(worlds(), DEFINITIONS | TURNS)
 def test_what_was_decided_holds(snapshot: RoutingSnapshot, fact: EntityEvent) -> None:
-    """DELTA-7: asked again, there is nothing left; rejected, all is as it was; whatever is let through can be stored."""
+    """DELTA-7: asked again, nothing is left; rejected, all is as it was; what is let through can be stored."""
     untouched = content(snapshot)
     try:
         events = asked(snapshot, fact)
     except Rejected as rejected:
-        assert rejected.problems
-        assert all(problem.where and problem.what and problem.valid for problem in rejected.problems)
+        told = rejected.problems
+        assert told
+        assert all(problem.where and problem.what and problem.valid for problem in told)
         assert content(snapshot) == untouched
         return
     there = folded(snapshot, events)
@@ -90,7 +91,7 @@ def test_what_was_decided_holds(snapshot: RoutingSnapshot, fact: EntityEvent) ->
 @settings(max_examples=300, deadline=None)
 @given(worlds(), DEFINITIONS | TURNS)
 def test_no_event_is_about_nothing(snapshot: RoutingSnapshot, fact: EntityEvent) -> None:
-    """DELTA-7: each event of a decision changes the table when it comes: none is ignored, none names what is not there."""
+    """DELTA-7: each event of a decision changes the table when it comes; none names what is not there."""
     try:
         events = asked(snapshot, fact)
     except Rejected:
@@ -266,7 +267,7 @@ def test_what_a_pools_rule_leads_to_is_not_taken_away() -> None:
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(fact: EntityEvent, where: str, what: str) -> None:
-    """DEF-4, DEF-9, DEF-10, DEF-19, RULE-10, SYNC-3: at write time, with what would be valid; nothing is wrapped round."""
+    """DEF-4, DEF-9, DEF-10, DEF-19, RULE-10, SYNC-3: at write time, with what would be valid."""
     with pytest.raises(Rejected) as caught:
         asked(world(), fact)
     (problem,) = caught.value.problems

@@ -53,7 +53,7 @@ def test_one_file_leaves_another_ones_part_alone() -> None:
     beside = applied(snapshot, SECOND, of("mini"))
     assert set(beside.pools) == {"chat", "mini"}
     assert beside.settings.strict_mode
-    with pytest.raises(Rejected, match="first.json manages it"):
+    with pytest.raises(Rejected, match=r"first\.json manages it"):
         decide(beside, ApplyManifest(of("chat", "mini")), source=SECOND)
     with pytest.raises(Rejected, match="not this file's"):
         decide(beside, ApplyManifest(of("mini", settings=Settings(max_idle_per_host=7))), source=SECOND)

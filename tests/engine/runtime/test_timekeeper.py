@@ -103,7 +103,7 @@ async def until(is_so: Callable[[], bool]) -> float:
 async def test_a_tariff_begins_and_ends_at_its_time(
     first: Gateway, memory: MemoryEventLog, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """DEF-16, SYNC-5, SYNC-30: the model is free, costs for an hour, and is free again, with nobody changing anything."""
+    """DEF-16, SYNC-5, SYNC-30: the model is free, costs for an hour, and is free again; nobody changed anything."""
     del autojump_clock
     await first.told(TariffDefined("t", "m", "1", "0", BEGUN + 2 * HOUR, BEGUN + 3 * HOUR))
     assert first.reason is None
