@@ -24,8 +24,8 @@ from engine.ports import Appended, Found, Wake
 from engine.runtime.follower import Follower, Look
 from projections import routing
 
-_PAGE = 5000
-"""What is folded at one go while nobody is waiting."""
+_PAGE = 100_000
+"""What is folded at one go while nobody is waiting: what changes often is projected once, and each map written once."""
 _log = structlog.get_logger("pointsman")
 
 

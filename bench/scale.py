@@ -38,7 +38,7 @@ from projections import routing
 EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1000000"))
 RESULTS: Final = Path(__file__).parent / "results"
 ROUNDS: Final = 3
-PAGE: Final = 5000
+PAGE: Final = 100_000
 """As a gateway reads while nobody is waiting (`adapters/starting.py`)."""
 TARGETS: Final = {
     "cold start, s": 15.0,

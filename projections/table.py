@@ -14,7 +14,6 @@ import immutables
 from engine.catalogue import Catalogue, Stream
 from engine.events import Recorded, stream_of
 from engine.names import Alias, ModelId, Position
-from engine.names import Stream as StreamName
 from engine.snapshot import RoutingSnapshot, Settings
 from projections.sheet import Sheet
 
@@ -63,16 +62,14 @@ class Table:
         "The pools that may differ from those of the snapshot before."
         self.stale: set[ModelId] = set()
         "The models whose pools are still to be projected."
-        self._noted: dict[StreamName, Stream] = {}
-        "Streams with new events."
 
     def note(self, recorded: Recorded) -> None:
         """Take down where the log stands, and who wrote of which entity."""
         self.position = recorded.position
         stream = stream_of(recorded.event)
-        known = self._noted.get(stream) or self.streams.get(stream)
+        known = self.streams.get(stream)
         version = 1 if known is None else known.version + 1
-        self._noted[stream] = Stream(version, recorded.position, recorded.actor)
+        self.streams[stream] = Stream(version, recorded.position, recorded.actor)
 
     def drop(self, alias: Alias) -> None:
         """No pool goes by this name any more."""
@@ -83,7 +80,6 @@ class Table:
 
     def closed(self) -> RoutingSnapshot:
         """The snapshot of all that was folded in. The table is spent."""
-        self.streams.update(self._noted)
         return RoutingSnapshot(
             position=self.position,
             pools=self.pools.finish(),

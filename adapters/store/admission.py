@@ -141,11 +141,18 @@ def check_page(after: Position, limit: int) -> None:
         raise ValueError(f"after is {after}, at least 0; limit is {limit}, at least 1")
 
 
+def _uuid(digits: str) -> UUID:
+    """As `UUID(digits)` in half the time, for 32 digits."""
+    if len(digits) != 32:
+        raise ValueError(f"{digits!r} is no event id")
+    return UUID(int=int(digits, 16))
+
+
 def recorded(row: Row) -> Recorded:
     """A stored event as the engine reads it. Raises LogDamaged."""
     position, _, _, event_id, type_name, schema, payload, actor, correlation, _, recorded_at, _ = row
     try:
         event = EVENTS.decode(type_name, schema, payload)
-        return Recorded(position, event, UUID(event_id), actor, recorded_at, correlation)
+        return Recorded(position, event, _uuid(event_id), actor, recorded_at, correlation)
     except (StoreError, ValueError, TypeError, AttributeError) as error:
         raise LogDamaged(position, str(error)) from error

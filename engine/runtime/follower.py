@@ -79,7 +79,8 @@ class Follower:
                 touched |= changed
                 for recorded in events:
                     kind = kind_of(recorded.event)
-                    oldest[kind] = min(recorded.recorded_at, oldest.get(kind, recorded.recorded_at))
+                    if kind not in oldest or recorded.recorded_at < oldest[kind]:
+                        oldest[kind] = recorded.recorded_at
             if len(events) < page:
                 break
         if snapshot.position != self.snapshot.position:

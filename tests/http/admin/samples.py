@@ -65,3 +65,16 @@ CHANGES = (
     Sample("DELETE", "/endpoints/e"),
 )
 """After the world, in this order, each changes something."""
+
+OFFICE = (
+    Sample("POST", "/apply", {"name": "r.json", "content": '{"targets": {"x": {"url": "http://127.0.0.1:9/v1"}}}'}),
+    Sample("POST", "/sources/file:r.json/release"),
+    Sample("POST", "/sources/file:r.json/claim"),
+    Sample("POST", "/keys", {"key_id": "k"}),
+    Sample("PATCH", "/keys/k", {"labels": {"team": "a"}}),
+    Sample("POST", "/keys/k/rotate", {}),
+    Sample("DELETE", "/keys/k"),
+    Sample("POST", "/tokens", {"name": "T", "scope": "read"}),
+    Sample("DELETE", "/tokens/writer"),
+)
+"""What makes secrets, or has a plan of its own."""
