@@ -24,7 +24,7 @@ from typing import Any, Final
 import trio
 from rich.console import Console
 from rich.table import Table
-from scale_logs import fill_postgres, fill_sqlite
+from scale_logs import ENVIRON, fill_postgres, fill_sqlite
 from scale_steps import access_us, events_us
 
 from adapters.clock import unix_us
@@ -57,7 +57,7 @@ def peak_mib() -> float:
 
 
 async def _from_log(url: str) -> tuple[RoutingSnapshot, bytes]:
-    async with open_store(url, environ={}, clock_us=unix_us) as store:
+    async with open_store(url, environ=ENVIRON, clock_us=unix_us) as store:
         follower = Follower(store.log, routing.empty(), fold=routing.fold)
         with uncollected():
             await follower.catch_up(page=PAGE)
@@ -97,10 +97,11 @@ def warm(cache: Path) -> dict[str, Any]:
     }
 
 
-def measured(*arguments: str) -> dict[str, Any]:
+def measured(url: str, *arguments: str) -> dict[str, Any]:
     """What this program finds when it is asked for one measurement, in a process of its own."""
     command = [sys.executable, __file__, *arguments]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    # The URL has a password, which is nobody's to see in a list of processes or in an error.
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "BENCH_SCALE_URL": url}
     found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, env=environ).stdout)
     return found
 
@@ -133,7 +134,10 @@ def main() -> None:
                 cache = place / "cache.db"
                 cache.unlink(missing_ok=True)
                 rounds.append(
-                    {"from the log": measured("cold", url, str(cache)), "from the cache": measured("warm", str(cache))}
+                    {
+                        "from the log": measured(url, "cold", str(cache)),
+                        "from the cache": measured(url, "warm", str(cache)),
+                    }
                 )
                 console.print(f"{name}: cold start {rounds[-1]['from the log']['cold start, s']:.1f} s")
             result[name] = rounds
@@ -163,8 +167,8 @@ def show(console: Console, result: dict[str, Any], names: list[str]) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["cold", log_url, cache_path]:
-            print(json.dumps(cold(log_url, Path(cache_path))))
+        case ["cold", cache_path]:
+            print(json.dumps(cold(os.environ["BENCH_SCALE_URL"], Path(cache_path))))
         case ["warm", cache_path]:
             print(json.dumps(warm(Path(cache_path))))
         case _:

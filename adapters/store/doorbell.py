@@ -22,7 +22,7 @@ class Doorbell:
         self._told = 0
         self._settled = 0
         self._why = Wake.POLL
-        self._opens_at = -math.inf
+        self._opened_at = -math.inf
         self._rung = trio.Event()
 
     def ring(self, head: Position, wake: Wake) -> None:
@@ -53,14 +53,14 @@ class Doorbell:
         await trio.lowlevel.checkpoint()
         while not self.has_news(after):
             await self._rung.wait()
-        if self._opens_at > trio.current_time():
-            await trio.sleep_until(self._opens_at)
+        # Counted from the opening before, not from a ring: one append may ring more than once.
+        opens_at = self._opened_at + self._apart_s
+        if opens_at > trio.current_time():
+            await trio.sleep_until(opens_at)
+        self._opened_at = trio.current_time()
         return self._why
 
     def _open(self, wake: Wake) -> None:
         self._why = wake
-        now = trio.current_time()
-        if now > self._opens_at:  # else it is going to open anyway
-            self._opens_at = max(now, self._opens_at + self._apart_s)
         self._rung.set()
         self._rung = trio.Event()
