@@ -62,7 +62,7 @@ async def measure(first: Gateway, second: Gateway) -> Visibility:
         seen_at: dict[str, int] = {}
 
         async def watch(before: int, seen_at: dict[str, int] = seen_at) -> None:
-            while await position_of(watcher) <= before:
+            while await position_of(watcher) <= before:  # noqa: ASYNC110 - of another process
                 await trio.sleep(LOOK_S)
             seen_at["at"] = time.monotonic_ns()
 
