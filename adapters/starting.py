@@ -22,10 +22,11 @@ from engine.events import Draft, Recorded
 from engine.names import Position
 from engine.ports import Appended, Found, Wake
 from engine.runtime.follower import Follower, Look
+from engine.snapshot import RoutingSnapshot
 from projections import routing
 
-_PAGE = 100_000
-"""What is folded at one go while nobody is waiting: what changes often is projected once, and each map written once."""
+_PAGE = 5000
+"""What is read at one go while nobody is waiting."""
 _log = structlog.get_logger("pointsman")
 
 
@@ -79,16 +80,28 @@ async def beginning(
                     pools=len(snapshot.pools),
                     problem=str(error),
                 )
-        follower = Follower(log, snapshot, fold=routing.fold, on_look=on_look)
+        failure = None
         try:
             with uncollected():
-                await follower.catch_up(page=_PAGE)
+                snapshot = await caught_up(log, snapshot)
         except StoreUnavailable as error:
             if cached is None:
                 raise
-            follower.failing_since = str(error)
+            failure = str(error)
+        follower = Follower(log, snapshot, fold=routing.fold, on_look=on_look)
+        follower.failing_since = failure
         saved = cached.snapshot.position if cached is not None else 0
         yield Beginning(attrs.evolve(store, log=log), follower, cache, saved)
+
+
+async def caught_up(log: VerifiableLog, snapshot: RoutingSnapshot) -> RoutingSnapshot:
+    """The table at the head of the log. Raises StoreUnavailable, LogDamaged."""
+    folding = routing.Folding(snapshot)
+    while True:
+        events = await log.read(folding.position, _PAGE)
+        folding.take(events)
+        if len(events) < _PAGE:
+            return folding.close()[0]
 
 
 class _SameLog:

@@ -29,17 +29,15 @@ from scale_steps import access_us, events_us
 
 from adapters.clock import unix_us
 from adapters.collecting import uncollected
+from adapters.starting import caught_up
 from adapters.store import open_store
 from adapters.store.cache import SnapshotCache
-from engine.runtime.follower import Follower
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
 EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1000000"))
 RESULTS: Final = Path(__file__).parent / "results"
 ROUNDS: Final = 3
-PAGE: Final = 100_000
-"""As a gateway reads while nobody is waiting (`adapters/starting.py`)."""
 TARGETS: Final = {
     "cold start, s": 15.0,
     "start from the cache, s": 2.0,
@@ -58,10 +56,8 @@ def peak_mib() -> float:
 
 async def _from_log(url: str) -> tuple[RoutingSnapshot, bytes]:
     async with open_store(url, environ=ENVIRON, clock_us=unix_us) as store:
-        follower = Follower(store.log, routing.empty(), fold=routing.fold)
         with uncollected():
-            await follower.catch_up(page=PAGE)
-        snapshot = follower.snapshot
+            snapshot = await caught_up(store.log, routing.empty())
         return snapshot, await store.log.hash_at(snapshot.position) or b""
 
 

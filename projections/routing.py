@@ -24,24 +24,45 @@ from engine.events import (
     RuleRemoved,
     SettingsChanged,
 )
-from engine.names import Alias, KeyId
+from engine.names import Alias, KeyId, Position
 from engine.snapshot import Key, Pool, RoutingSnapshot, Settings
 from projections import access, inventory, office
 from projections.models import project
 from projections.table import Table, empty
 from projections.values import key_of, pool_of, provider_of, rule_of
 
-__all__ = ["apply", "change", "empty", "fold"]
+__all__ = ["Folding", "apply", "change", "empty", "fold"]
+
+
+class Folding:
+    """A table into which events are folded, page by page, before anybody sees it."""
+
+    def __init__(self, snapshot: RoutingSnapshot) -> None:
+        self._table = Table(snapshot)
+
+    @property
+    def position(self) -> Position:
+        """Of the last event."""
+        return self._table.position
+
+    def take(self, recorded: Iterable[Recorded]) -> None:
+        table, folds = self._table, _FOLDS
+        for one in recorded:
+            event = one.event
+            folds[type(event)](table, event)
+            table.note(one)
+
+    def close(self) -> tuple[RoutingSnapshot, frozenset[Alias]]:
+        """The table, and the pools that may differ from those of the one before. Nothing can be folded in any more."""
+        project(self._table)
+        return self._table.closed(), frozenset(self._table.touched)
 
 
 def fold(snapshot: RoutingSnapshot, recorded: Iterable[Recorded]) -> tuple[RoutingSnapshot, frozenset[Alias]]:
     """The table some events later, and the pools that may differ from those of the one before."""
-    table = Table(snapshot)
-    for one in recorded:
-        _change(table, one.event)
-        table.note(one)
-    project(table)
-    return table.closed(), frozenset(table.touched)
+    folding = Folding(snapshot)
+    folding.take(recorded)
+    return folding.close()
 
 
 def apply(snapshot: RoutingSnapshot, recorded: Recorded) -> RoutingSnapshot:
@@ -53,13 +74,9 @@ def change(snapshot: RoutingSnapshot, changes: Iterable[Event]) -> RoutingSnapsh
     """What the table would be if these were recorded now; it stays at its position."""
     table = Table(snapshot)
     for event in changes:
-        _change(table, event)
+        _FOLDS[type(event)](table, event)
     project(table)
     return table.closed()
-
-
-def _change(table: Table, event: Event) -> None:
-    _FOLDS[type(event)](table, event)
 
 
 def _settings_changed(table: Table, event: SettingsChanged) -> None:

@@ -6,7 +6,7 @@ however many events touched them; everything that did not change is shared with 
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 import immutables
@@ -14,6 +14,7 @@ import immutables
 from engine.catalogue import Catalogue, Stream
 from engine.events import Recorded, stream_of
 from engine.names import Alias, ModelId, Position
+from engine.names import Stream as StreamName
 from engine.snapshot import RoutingSnapshot, Settings
 from projections.sheet import Sheet
 
@@ -58,6 +59,8 @@ class Table:
         self.token_ids = Sheet(catalogue.token_ids)
         self.escalation = catalogue.escalation
         self.batch_capacity = catalogue.batch_capacity
+        self._noted: dict[StreamName, list[Any]] = {}
+        "Version, position and source of the streams that were written to."
         self.touched: set[Alias] = set()
         "The pools that may differ from those of the snapshot before."
         self.stale: set[ModelId] = set()
@@ -67,9 +70,13 @@ class Table:
         """Take down where the log stands, and who wrote of which entity."""
         self.position = recorded.position
         stream = stream_of(recorded.event)
+        noted = self._noted.get(stream)
+        if noted is not None:
+            noted[0] += 1
+            noted[1], noted[2] = recorded.position, recorded.actor
+            return
         known = self.streams.get(stream)
-        version = 1 if known is None else known.version + 1
-        self.streams[stream] = Stream(version, recorded.position, recorded.actor)
+        self._noted[stream] = [1 if known is None else known.version + 1, recorded.position, recorded.actor]
 
     def drop(self, alias: Alias) -> None:
         """No pool goes by this name any more."""
@@ -80,6 +87,8 @@ class Table:
 
     def closed(self) -> RoutingSnapshot:
         """The snapshot of all that was folded in. The table is spent."""
+        for stream, noted in self._noted.items():
+            self.streams[stream] = Stream(*noted)
         return RoutingSnapshot(
             position=self.position,
             pools=self.pools.finish(),
