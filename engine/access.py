@@ -124,7 +124,7 @@ def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None, at:
             raise Refused(Reason.UNAUTHENTICATED)
         reason = refusal(snapshot, key, pool)
         if reason is not None:
-            raise Refused(reason)
+            raise Refused(reason, key_id=None if key is None else key.key_id)
     if presented is not None and pool.rules:
         pool = _follow_rules(snapshot, pool, key)
     if not pool.providers:
@@ -164,8 +164,9 @@ def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Poo
     rule = first_match(pool, key.all_labels if key is not None else {})
     if rule is None:
         return pool
+    key_id = None if key is None else key.key_id
     if rule.action is Action.DENY:
-        raise Refused(Reason.FORBIDDEN)
+        raise Refused(Reason.FORBIDDEN, key_id=key_id)
     # One hop: the target's own rules are not asked (RULE-6).
     target = snapshot.pools.get(rule.target or "")
     if target is None:
@@ -174,5 +175,5 @@ def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Poo
     if not (rule.opens_target or is_open(snapshot, target)):
         reason = refusal(snapshot, key, target)
         if reason is not None:
-            raise Refused(reason)
+            raise Refused(reason, key_id=key_id)
     return target

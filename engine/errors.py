@@ -160,6 +160,9 @@ class StartFailed(PointsmanError):
 class StoreError(PointsmanError):
     """The event store could not do what was asked."""
 
+    advice = ""
+    "What an operator has to do about it, where waiting does not help."
+
 
 @attrs.frozen
 class WrongPosition(StoreError):

@@ -1,6 +1,6 @@
 """The `pointsman` command.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or wrong input. Every option is also an environment variable.
+Exit codes: 0 done, 1 failed, 2 wrong usage or wrong input. What a deployment sets is also an environment variable.
 Verbs are imported when they run, so that `--help` and `log` do not pay for the server.
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from adapters.cli.gateway_client import AdminApi
+from adapters.cli.gateway_client import AdminApi, Declined
 from adapters.cli.reaching import Where, place_options
 from adapters.cli.reading import json_option
 from adapters.cli.tables import print_fields, print_json, print_rows
@@ -23,7 +23,13 @@ def status(*, where: Where, as_json: bool) -> None:
 
 async def _status(as_json: bool, api: AdminApi) -> None:
     own = await api.get("status")
-    others = await api.get("replicas")
+    try:
+        others = await api.get("replicas")
+    except Declined as away:
+        if away.status != 503:
+            raise
+        # Only the database knows the others; this gateway tells of itself without it.
+        others = {"data": [], "head": None}
     faults = await api.all("faults")
     # A database without a gateway answers, but is none.
     replicas = [one for one in others["data"] if one["replica_id"]]

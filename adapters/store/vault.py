@@ -26,6 +26,10 @@ class KeyReplaced(StoreUnavailable):
     "Of the key it has now."
     ours: str
 
+    @property
+    def advice(self) -> str:  # type: ignore[override]  # of this one error
+        return str(self)
+
     def __str__(self) -> str:
         return (
             f"the vault is sealed with key {self.key_id} now, and this process has key {self.ours}: what it has open "

@@ -27,7 +27,7 @@ from engine.errors import (
 )
 from engine.snapshot import FILE
 
-_QUOTED: Final = re.compile(r"""(['"])(.{96}).+?\1""", re.DOTALL)
+_QUOTED: Final = re.compile(r"""(['"])([^'"]{96})[^'"]+\1""")
 _RUN: Final = re.compile(r"(\S{96})\S{33,}")
 _LONGEST: Final = 400
 _RETRY_S: Final = "1"
@@ -146,7 +146,8 @@ def _owned(_request: Any, error: Owned) -> Response[Any]:
     return problem(
         409,
         f"{entity} is managed by the file {error.owner.removeprefix(FILE)!r}: change it there, or have its source "
-        f"released first, by POST /admin/v1/sources/{quote(error.owner)}/release.",
+        f"released first, by POST /admin/v1/sources/{quote(error.owner)}/release or "
+        f"`pointsman sources release {error.owner}`.",
     )
 
 
@@ -185,12 +186,13 @@ def _damaged(_request: Any, error: LogDamaged) -> Response[Any]:
     )
 
 
-def _away(_request: Any, _error: StoreError) -> Response[Any]:
-    return problem(
-        503,
-        "The event store cannot be reached at present; nothing was changed. It is safe to send this again.",
-        headers={"retry-after": _RETRY_S},
-    )
+def _away(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
+    detail = "The event store cannot be reached at present"
+    if error.advice:
+        detail = f"Nothing was changed: {error.advice}"
+    elif request.method != "GET":
+        detail += "; nothing was changed. It is safe to send this again"
+    return problem(503, f"{detail}.", headers={"retry-after": _RETRY_S})
 
 
 def _bug(_request: Any, error: Exception) -> Response[Any]:
