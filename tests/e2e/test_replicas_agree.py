@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ TOKEN = "the-token-of-every-replica"
 ENVIRON = {"POINTSMAN_VAULT_KEY": "A" * 43 + "=", "POINTSMAN_ADMIN_TOKEN": TOKEN}
 CHANGES = 1000
 AT_ONCE = 12
+BETWEEN = 40
+"""Changes that go through between two disturbances."""
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +61,9 @@ async def insist(http: httpx.AsyncClient, gateways: list[Gateway], change: Chang
     while change.position is None:
         change.sent += 1
         headers = {"authorization": f"Bearer {TOKEN}", "idempotency-key": f"change-{change.number}"}
+        chosen = draw.choice(gateways)
         try:
-            url = f"{draw.choice(gateways).control}{change.path}"
-            answer = await http.put(url, json=change.body, headers=headers)
+            answer = await http.put(f"{chosen.control}{change.path}", json=change.body, headers=headers)
         except httpx.TransportError:
             continue
         if answer.status_code in {200, 201}:
@@ -68,20 +71,35 @@ async def insist(http: httpx.AsyncClient, gateways: list[Gateway], change: Chang
         else:
             assert answer.status_code == 503, answer.text
             assert answer.headers["content-type"] == "application/problem+json"
-            await trio.sleep(0.05)
+            await until(partial(is_readable, chosen))
 
 
-async def break_things(server: OwnServer, database: str) -> None:
-    """Kill the listeners, freeze a writer that holds the head, crash the server: in turn, until cancelled."""
+async def is_readable(one: Gateway) -> bool:
+    return bool((await one.status())["log"] == "readable")
+
+
+async def break_things(server: OwnServer, database: str, wanted: list[Change]) -> None:
+    """Kill the listeners, freeze a writer that holds the head, crash the server: in turn, each after some more changes
+    were acknowledged, until cancelled.
+    """
+
+    async def more() -> None:
+        acknowledged = sum(change.position is not None for change in wanted)
+
+        async def there() -> bool:
+            return sum(change.position is not None for change in wanted) >= acknowledged + BETWEEN
+
+        await until(there)
+
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = $1"
     kill_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = $1"
     while True:
-        await trio.sleep(0.7)
+        await more()
         await server.rows(kill, database)
-        await trio.sleep(0.7)
+        await more()
         await trio.to_thread.run_sync(hold_the_head, server, database)
         await server.rows(kill_all, database)
-        await trio.sleep(0.7)
+        await more()
         await trio.to_thread.run_sync(server.stop, signal.SIGQUIT)
         await trio.to_thread.run_sync(server.start)
 
@@ -148,7 +166,7 @@ async def test_three_gateways_end_equal_whatever_breaks(tmp_path: Path, server: 
 
         with trio.fail_after(180):
             async with trio.open_nursery() as breaking:
-                breaking.start_soon(break_things, server, database)
+                breaking.start_soon(break_things, server, database, wanted)
                 async with trio.open_nursery() as working:
                     for _ in range(AT_ONCE):
                         working.start_soon(work)
