@@ -5,7 +5,6 @@ taken until the store is closed, so that none of them ends the process half-way.
 """
 
 import signal
-from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -14,14 +13,12 @@ import trio
 
 from adapters.configuration import ConfigurationFile
 from adapters.http.server import Server
-from adapters.store import Sync, UnknownCredential, Vault
-from engine.errors import PointsmanError
+from adapters.store import Sync
 from engine.names import Alias, Position
 from engine.pool.circuit import Turn
 from engine.pool.view import PoolView
 from engine.runtime.follower import Follower
 from engine.runtime.router import Router
-from engine.snapshot import RoutingSnapshot
 
 _log = structlog.get_logger("pointsman")
 
@@ -101,30 +98,3 @@ def log_turn(alias: Alias, turn: Turn) -> None:
     else:
         seconds = turn.wait_ns // 1_000_000 / 1000
         _log.warning("circuit open", pool=alias, provider=turn.provider, of=turn.of, seconds=seconds, since=since)
-
-
-def warn_of_missing_credentials(snapshot: RoutingSnapshot, aliases: Iterable[Alias], vault: Vault) -> bool:
-    """Say which providers of these pools cannot be asked, since a request that skips them would hide it.
-
-    Whether there are any.
-    """
-    is_any = False
-    for alias in sorted(aliases):
-        pool = snapshot.pools.get(alias)
-        for provider in pool.providers if pool is not None else ():
-            if provider.credential is None:
-                continue
-            try:
-                vault.resolve(provider.credential)
-            except UnknownCredential as unknown:
-                is_any = True
-                _log.warning("a provider has no credential", pool=alias, provider=provider.name, problem=str(unknown))
-    return is_any
-
-
-async def refresh_credentials(vault: Vault) -> None:
-    """Load what others kept in the vault. A store that is away leaves the gateway with what it has."""
-    try:
-        await vault.refresh()
-    except PointsmanError as error:
-        _log.warning("the vault could not be read", problem=str(error))

@@ -17,6 +17,7 @@ import trio
 from adapters import clock
 from adapters.admin_token import Tokens, own_token
 from adapters.configuration import ConfigurationFile
+from adapters.credentials_watch import CredentialsWatch
 from adapters.http.admin.app import api
 from adapters.http.asgi import Asgi
 from adapters.http.control import Control
@@ -26,9 +27,7 @@ from adapters.lifecycle import (
     State,
     StopSignals,
     log_turn,
-    refresh_credentials,
     stop_when_asked,
-    warn_of_missing_credentials,
 )
 from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
@@ -115,6 +114,8 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
             state = State(router, follower, file, store.sync)
             live = LiveHub(sample=state.sample)
             recent = Recent(journal, lambda: router.checkpoint(callers))
+            credentials = CredentialsWatch(store.vault)
+            store.sync.watch(credentials.synced)
             observer.watch(
                 position=lambda: router.snapshot.position,
                 views=state.views,
@@ -132,13 +133,12 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 transport.limits.idle_timeout_s = snapshot.settings.idle_timeout_s
                 router.apply(snapshot, touched)
                 live.ring()
-                if warn_of_missing_credentials(snapshot, touched, store.vault):
-                    # Another process may have put them into the vault.
-                    running.start_soon(refresh_credentials, store.vault)
+                # Another process may have put them into the vault.
+                credentials.changed(snapshot, touched)
 
             replica = Replica(clock.new_request_id(), str(address_of(control_socket)), VERSION, 0)
             publish(follower.snapshot, frozenset(follower.snapshot.pools))
-            for task in (poller.run, transport.run, callers.run, live.run, recent.run, timekeeper.run):
+            for task in (poller.run, transport.run, callers.run, live.run, recent.run, timekeeper.run, credentials.run):
                 running.start_soon(task)
             running.start_soon(follower.run, publish)
             if lines is not None:

@@ -4,15 +4,18 @@ Law: a command either is in the log or was rejected, whatever happens on the way
 again, a doubtful append is settled by repeating it with the same event ids.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import attrs
 import trio
 
-from engine.commands import Command
+from engine.commands import ApplyDocument, ApplyManifest, ChangeEntities, Command
 from engine.decide import Change, decide
-from engine.errors import IdempotencyConflict, OutcomeUnknown, Outdated, StoreUnavailable, WrongPosition
+from engine.errors import IdempotencyConflict, LogDamaged, OutcomeUnknown, Outdated, StoreUnavailable, WrongPosition
 from engine.events import Draft, Event
 from engine.names import Position, Source, Stream
 from engine.ports import Appended, EventLog
@@ -20,7 +23,12 @@ from engine.runtime.follower import Follower
 from engine.snapshot import RoutingSnapshot
 
 _RETRY_S = 0.2
-_DOUBTS = 25
+_DOUBT_S = 10.0
+"""How long it is tried to find out what became of an append."""
+_TURN_S = 10.0
+_READ_BACK_S = 1.0
+_FEW = 20
+"""Facts that are decided at once."""
 _BEHIND_S = 10.0
 """How long the follower may take to reach what the log is known to hold."""
 
@@ -45,6 +53,13 @@ class Written:
     "Whether an earlier sending of the same request had appended it."
 
 
+def _is_long(command: Command) -> bool:
+    """Whether it may be about the whole table."""
+    return isinstance(command, ApplyManifest | ApplyDocument) or (
+        isinstance(command, ChangeEntities) and len(command.facts) > _FEW
+    )
+
+
 class Writer:
     """`change` is the projection's."""
 
@@ -53,6 +68,22 @@ class Writer:
         self._follower = follower
         self._new_id = new_id
         self._change = change
+        self._turn = trio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Be the only one of this process who writes, so that its own commands do not overtake each other.
+
+        Raises StoreUnavailable where those before take too long.
+        """
+        with trio.move_on_after(_TURN_S) as waiting:
+            await self._turn.acquire()
+        if waiting.cancelled_caught:
+            raise StoreUnavailable("the changes before this one take too long")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @property
     def snapshot(self) -> RoutingSnapshot:
@@ -69,6 +100,13 @@ class Writer:
                 raise Outdated(stream, version, actual)
         return Written(snapshot.position, decide(snapshot, command, source=actor, change=self._change))
 
+    async def planned(
+        self, command: Command, *, actor: Source, versions: Mapping[Stream, int] | None = None
+    ) -> Written:
+        """As `plan`, beside the event loop where it takes long: requests go on meanwhile."""
+        plan = partial(self.plan, command, actor=actor, versions=versions)
+        return await trio.to_thread.run_sync(plan) if _is_long(command) else plan()
+
     async def write(
         self,
         command: Command,
@@ -79,15 +117,27 @@ class Writer:
     ) -> Written:
         """Make a command hold; what held already appends nothing. `versions`: of the entities it was meant for.
 
-        Needs the follower to be running.
-        Raises Rejected, Owned, Outdated, IdempotencyConflict, StoreUnavailable, OutcomeUnknown.
+        Needs the follower to be running. Waits for its turn.
+        Raises Rejected, Owned, Outdated, IdempotencyConflict, StoreUnavailable, OutcomeUnknown, LogDamaged.
         """
-        if repeatable is not None:
-            earlier = await self.earlier(repeatable)
-            if earlier is not None:
-                return earlier
+        async with self.turn():
+            if repeatable is not None:
+                earlier = await self.earlier(repeatable)
+                if earlier is not None:
+                    return earlier
+            return await self.write_now(command, actor=actor, versions=versions, repeatable=repeatable)
+
+    async def write_now(
+        self,
+        command: Command,
+        *,
+        actor: Source,
+        versions: Mapping[Stream, int] | None = None,
+        repeatable: Repeatable | None = None,
+    ) -> Written:
+        """As `write`, for whoever has the turn and has looked whether the request was sent before."""
         while True:
-            planned = self.plan(command, actor=actor, versions=versions)
+            planned = await self.planned(command, actor=actor, versions=versions)
             if not planned.events:
                 return planned
             drafts = [
@@ -98,8 +148,13 @@ class Writer:
             try:
                 appended = await self._append(drafts, planned.position, actor, causation)
             except WrongPosition as moved:
+                if moved.actual < planned.position:
+                    raise LogDamaged(moved.actual + 1, "was there and is missing") from moved
                 await self._reach(moved.actual)
             else:
+                # Whoever writes next decides on the table that this has led to.
+                with trio.move_on_after(_READ_BACK_S):
+                    await self._follower.applied(appended.position)
                 return attrs.evolve(planned, position=appended.position, is_repeated=appended.is_repeated)
 
     async def earlier(self, repeatable: Repeatable) -> Written | None:
@@ -121,9 +176,22 @@ class Writer:
         raise StoreUnavailable(f"this gateway cannot follow the log to position {position}")
 
     async def _append(self, drafts: list[Draft], expected: Position, actor: Source, causation: UUID | None) -> Appended:
-        for _ in range(_DOUBTS):
+        """Append, and settle any doubt by asking again: the log knows the ids. What is in doubt stays so until it is
+        settled, whatever the store says meanwhile.
+        """
+        in_doubt = False
+        ends = math.inf
+        while True:
             try:
-                return await self._log.append(drafts, expected=expected, actor=actor, causation=causation)
-            except OutcomeUnknown:
+                appended = await self._log.append(drafts, expected=expected, actor=actor, causation=causation)
+            except (OutcomeUnknown, StoreUnavailable) as error:
+                if not in_doubt and isinstance(error, StoreUnavailable):
+                    raise
+                if not in_doubt:
+                    in_doubt, ends = True, trio.current_time() + _DOUBT_S
+                if trio.current_time() >= ends:
+                    raise OutcomeUnknown(str(error)) from error
                 await trio.sleep(_RETRY_S)
-        return await self._log.append(drafts, expected=expected, actor=actor, causation=causation)
+            else:
+                # What was in doubt was this process' own, even if the log had it already.
+                return attrs.evolve(appended, is_repeated=False) if in_doubt else appended

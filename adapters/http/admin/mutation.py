@@ -108,11 +108,16 @@ class Mutation:
         follower = self.office.follower
         if follower.is_stuck:
             raise Refusal(503, f"The event log cannot be understood: {follower.failing_since}.", {"retry-after": "10"})
-        while True:
-            # Each time, since it may be the same request that was quicker.
-            earlier = await self._earlier()
-            if earlier is not None:
-                return await self._followed(Done(earlier, about, follower.snapshot))
+        if self.dry_run:
+            return await self._decided(compose, about, exists)
+        async with self.office.writer.turn():
+            done = await self._decided(compose, about, exists)
+        return await self._followed(done)
+
+    async def _decided(self, compose: Compose, about: Stream, exists: Callable[[RoutingSnapshot], bool]) -> Done:
+        follower = self.office.follower
+        earlier = await self._earlier()
+        while earlier is None:
             snapshot = follower.snapshot
             self.conditions.check(snapshot, about, is_there=exists(snapshot))
             wished = compose(snapshot)
@@ -121,31 +126,32 @@ class Mutation:
             try:
                 written = await self._write(wished, versions)
             except Outdated:
-                await trio.lowlevel.checkpoint()
-                continue
+                # Another gateway was quicker, perhaps with the same request.
+                earlier = await self._earlier()
             except IdempotencyConflict:
-                # Or the same request at another gateway, which has decided it on another table.
+                # Or it was the same request, which that one has decided on another table.
                 earlier = await self._earlier()
                 if earlier is None:
                     raise
-                return await self._followed(Done(earlier, about, follower.snapshot))
             except Rejected as error:
                 raise Rejected(_placed(error.problems, wished.where)) from None
-            return await self._followed(Done(written, about, snapshot, is_dry=self.dry_run))
+            else:
+                return Done(written, about, snapshot, is_dry=self.dry_run)
+        return Done(earlier, about, follower.snapshot)
 
     async def _earlier(self) -> Written | None:
         return None if self.repeatable is None or self.dry_run else await self.office.writer.earlier(self.repeatable)
 
     async def _write(self, wished: Wish, versions: Mapping[Stream, int]) -> Written:
         writer, actor = self.office.writer, self.who.actor
-        planned = writer.plan(wished.command, actor=actor, versions=versions)
+        planned = await writer.planned(wished.command, actor=actor, versions=versions)
         if self.dry_run:
             return planned
         if not planned.events and self.office.follower.failing_since is not None:
             raise StoreUnavailable("whether it holds already cannot be told")
         if wished.secrets and planned.events:
             await self.office.vault.keep(wished.secrets)
-        return await writer.write(wished.command, actor=actor, versions=versions, repeatable=self.repeatable)
+        return await writer.write_now(wished.command, actor=actor, versions=versions, repeatable=self.repeatable)
 
     async def _followed(self, done: Done) -> Done:
         if done.is_dry:

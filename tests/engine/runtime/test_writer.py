@@ -1,6 +1,7 @@
 """The writer, on a real log in memory."""
 
 import itertools
+from functools import partial
 from uuid import UUID
 
 import attrs
@@ -10,7 +11,7 @@ import trio
 from adapters.store import MemoryEventLog
 from engine.commands import ChangeSettings, Command, DefineKey, DefinePool, RemovePool
 from engine.definitions import define_pool, define_rule
-from engine.errors import OutcomeUnknown, Rejected, StoreUnavailable
+from engine.errors import LogDamaged, OutcomeUnknown, Rejected, StoreUnavailable, WrongPosition
 from engine.events import Draft
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
@@ -135,13 +136,51 @@ async def test_a_doubtful_append_that_others_overtook_is_settled(
 
 
 async def test_doubt_without_end_is_said(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
-    """House §4: after 25 doubts one last try; its doubt is the caller's. Nothing was appended twice."""
+    """House §4: after ten seconds of asking the doubt is the caller's. Nothing was appended twice."""
     del autojump_clock
-    rig.log.after_append = [OutcomeUnknown("connection lost")] * 26
+    rig.log.after_append = [OutcomeUnknown("connection lost")] * 1000
     with pytest.raises(OutcomeUnknown):
         await rig.writer.write(DefinePool(pool("chat")), actor="me")
-    assert len(rig.log.tried) == 26
+    assert len(set(rig.log.tried)) == 1
     assert await rig.events() == ["PoolDefined"]
+
+
+async def test_what_is_in_doubt_stays_so_while_the_store_is_away(
+    rig: Rig, autojump_clock: trio.testing.MockClock
+) -> None:
+    """House §4: the append was applied, its answer lost, and then nobody answers: never "surely not applied"."""
+    del autojump_clock
+    rig.log.after_append = [OutcomeUnknown("connection lost")]
+    rig.log.before_append = [None, *[StoreUnavailable("refused")] * 1000]
+    with pytest.raises(OutcomeUnknown):
+        await rig.writer.write(DefinePool(pool("chat")), actor="me")
+    assert await rig.events() == ["PoolDefined"]
+
+
+async def test_a_settled_doubt_is_no_repetition(rig: Rig, autojump_clock: trio.testing.MockClock) -> None:
+    """What the log had already is this very command's, so nobody was told of it before."""
+    del autojump_clock
+    rig.log.after_append = [OutcomeUnknown("connection lost")]
+    written = await rig.writer.write(DefinePool(pool("chat")), actor="me")
+    assert (written.position, written.is_repeated) == (1, False)
+
+
+async def test_a_log_that_has_gone_back_is_said(rig: Rig) -> None:
+    """DELTA-7: a backup was put back under a running gateway: deciding again would never end."""
+    for name in ("chat", "mini"):
+        await rig.writer.write(DefinePool(pool(name)), actor="me")
+    rig.log.before_append = [WrongPosition(2, 1)]
+    with pytest.raises(LogDamaged, match="event 2"):
+        await rig.writer.write(DefinePool(pool("more")), actor="me")
+
+
+async def test_commands_of_one_process_take_turns(rig: Rig) -> None:
+    """DELTA-7: a hundred at once append a hundred times, and none of them has to decide again."""
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(partial(rig.writer.write, DefinePool(pool(f"pool-{number}")), actor="me"))
+    assert len(rig.log.tried) == 100
+    assert len(await rig.events()) == 100
 
 
 async def test_a_store_that_is_away_is_said_at_once(rig: Rig) -> None:
