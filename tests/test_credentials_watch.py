@@ -9,7 +9,6 @@ import pytest
 import trio
 import trio.testing
 from structlog.testing import capture_logs
-from trio.testing import MockClock
 
 from adapters.credentials_watch import CredentialsWatch
 from adapters.store import SyncState, SyncStatus, UnknownCredential
@@ -49,9 +48,8 @@ def logged() -> Iterator[list[Any]]:
         yield lines
 
 
-async def test_a_vault_is_read_until_nothing_is_missing(
-    nursery: trio.Nursery, logged: list[Any], autojump_clock: MockClock
-) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_vault_is_read_until_nothing_is_missing(nursery: trio.Nursery, logged: list[Any]) -> None:
     """SYNC-23, house §8: a read that fails is tried again, later and later; each thing is told once."""
     vault = SlowVault(failures=9)
     watch = CredentialsWatch(vault)
@@ -65,9 +63,8 @@ async def test_a_vault_is_read_until_nothing_is_missing(
     assert [line.get("provider", line["problem"]) for line in logged] == ["cred-a", "the database is locked"]
 
 
-async def test_a_store_that_is_back_is_asked_at_once(
-    nursery: trio.Nursery, logged: list[Any], autojump_clock: MockClock
-) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_store_that_is_back_is_asked_at_once(nursery: trio.Nursery, logged: list[Any]) -> None:
     """SYNC-23: the wait between two reads ends when the store's news come again, or with a new table."""
     vault = SlowVault(failures=9)
     watch = CredentialsWatch(vault)
@@ -81,15 +78,14 @@ async def test_a_store_that_is_back_is_asked_at_once(
     watch.synced(SyncStatus(SyncState.CONNECTED, trio.current_time()))
     await trio.sleep(0.1)
     assert len(vault.reads) == count + 1
-    watch.changed(attrs.evolve(routing.empty()), {"m"})
+    watch.changed(routing.empty(), {"m"})
     await trio.sleep(30)
     assert len(vault.reads) <= count + 2
     assert len(logged) == 2
 
 
-async def test_a_reference_is_not_looked_for_in_the_vault(
-    nursery: trio.Nursery, logged: list[Any], autojump_clock: MockClock
-) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_reference_is_not_looked_for_in_the_vault(nursery: trio.Nursery, logged: list[Any]) -> None:
     """ERR-12: what the environment lacks is told, once, and no read of the vault would bring it."""
     vault = SlowVault(failures=0)
     watch = CredentialsWatch(vault)

@@ -1,7 +1,7 @@
 """How users, groups, funds, prices and keys differ from those that are wished for.
 
 Law: what takes access away is told apart from what gives it, so that it can come first; what the source no longer has
-goes where this importer made it, and nothing else does.
+goes where this importer made it, whoever changed a key, a user or a group of it since, and nothing else does.
 """
 
 from collections.abc import Container, Iterator
@@ -40,12 +40,12 @@ class AccessDifferences:
         self._users_gone = frozenset(
             user_id
             for user_id in self._snapshot.users
-            if user_id not in wished.users and own.may_remove(f"user:{user_id}")
+            if user_id not in wished.users and own.may_close(f"user:{user_id}")
         )
         self._groups_gone = frozenset(
             group_id
             for group_id in self._snapshot.catalogue.groups
-            if group_id not in wished.groups and own.may_remove(f"group:{group_id}")
+            if group_id not in wished.groups and own.may_close(f"group:{group_id}")
         )
         self._ledgers = tuple(self._ledger_changes())
 
@@ -53,7 +53,7 @@ class AccessDifferences:
         """Beside those that go with their user."""
         for key_id, key in self._snapshot.keys.items():
             stays = key_id in self._wished.keys or key.user_id in self._users_gone
-            if not stays and self._own.may_remove(f"key:{key_id}"):
+            if not stays and self._own.may_close(f"key:{key_id}"):
                 yield key_id
 
     def closing(self) -> Iterator[Unit]:

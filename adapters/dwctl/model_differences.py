@@ -34,7 +34,7 @@ class ModelDifferences:
         self.gone = frozenset(
             model_id
             for model_id in self._present
-            if model_id not in wished.models and own.may_remove(f"model:{model_id}")
+            if model_id not in wished.models and own.may_close(f"model:{model_id}")
         )
         "Models that are to be removed."
         self._changed = {

@@ -1,8 +1,9 @@
 """Whose an entity is: made by this importer, or by somebody else.
 
-Law: an entity is the importer's to change and to remove while it made the entity's last event, time's own aside. Links
-between entities that it made are its own, whoever has added others beside them, since a membership that is taken away
-in the source has to be taken away here.
+Law: an entity is the importer's to change and to remove while it made the entity's last event, time's own aside. What
+closes wins over that: a key, user, group or model that the importer made goes with the source's, whoever has changed it
+since, and one that somebody has removed here stays removed. Links between entities that it made are its own, whoever
+has added others beside them, since a membership that is taken away in the source has to be taken away here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from engine.events import (
     DeploymentRemoved,
     GroupDefined,
     GroupRemoved,
+    KeyDefined,
+    KeyRemoved,
     Recorded,
     UserDefined,
     UserRemoved,
@@ -27,31 +30,50 @@ from engine.names import Alias, Source, Stream
 from engine.runtime.timekeeper import ACTOR as CLOCK
 from engine.snapshot import RoutingSnapshot
 
-_MAKING: Final = (GroupDefined, UserDefined, DeploymentDefined, CompositeDefined)
-_ENDING: Final = (GroupRemoved, UserRemoved, DeploymentRemoved, CompositeRemoved)
+_MAKING: Final = (GroupDefined, UserDefined, DeploymentDefined, CompositeDefined, KeyDefined)
+_ENDING: Final = (GroupRemoved, UserRemoved, DeploymentRemoved, CompositeRemoved, KeyRemoved)
 
 Fold = Callable[[RoutingSnapshot, Sequence[Recorded]], tuple[RoutingSnapshot, frozenset[Alias]]]
 
 
+@attrs.frozen
+class Removal:
+    """Of an entity that one source made, by another."""
+
+    maker: Source
+    by: Source
+
+
 class Makers:
-    """Who made the groups, users and models there are. A fold beside the table's, from the log's beginning."""
+    """Who made the groups, users, models and keys there are, and who removed those of others that are not there.
+
+    A fold beside the table's, from the log's beginning.
+    """
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
         self._makers: dict[Stream, Source] = {}
+        self._removals: dict[Stream, Removal] = {}
 
     def fold(self, snapshot: RoutingSnapshot, recorded: Sequence[Recorded]) -> tuple[RoutingSnapshot, frozenset[Alias]]:
         """For a follower, in the place of the table's own."""
         for one in recorded:
             if isinstance(one.event, _MAKING):
                 self._makers.setdefault(stream_of(one.event), one.actor)
+                self._removals.pop(stream_of(one.event), None)
             elif isinstance(one.event, _ENDING):
-                self._makers.pop(stream_of(one.event), None)
+                maker = self._makers.pop(stream_of(one.event), one.actor)
+                if maker != one.actor:
+                    self._removals[stream_of(one.event)] = Removal(maker, one.actor)
         return self._fold(snapshot, recorded)
 
     @property
     def known(self) -> Mapping[Stream, Source]:
         return self._makers
+
+    @property
+    def removals(self) -> Mapping[Stream, Removal]:
+        return self._removals
 
 
 @attrs.frozen
@@ -61,6 +83,7 @@ class Ownership:
     snapshot: RoutingSnapshot
     actor: Source
     makers: Mapping[Stream, Source]
+    removals: Mapping[Stream, Removal]
     findings: Findings
     _told: set[tuple[str, str]] = attrs.field(factory=set, init=False)
 
@@ -86,6 +109,26 @@ class Ownership:
         if self.made(stream):
             self.tell_left("left alone: the source does not have it any more, but another changed it since", stream)
         return False
+
+    def may_close(self, stream: Stream) -> bool:
+        """As `may_remove`, for what gives access: that another has changed it is told, and keeps nothing open."""
+        if self.has(stream):
+            return True
+        if self.made(stream):
+            self.tell_left("removed, since the source does not have it any more, though another changed it", stream)
+            return True
+        return False
+
+    def is_removed_here(self, stream: Stream) -> bool:
+        """Whether somebody else has removed what the importer made, which is told."""
+        removal = self.removals.get(stream)
+        if removal is None or removal.maker != self.actor:
+            return False
+        what = "not carried over again: it was removed here"
+        if (what, stream) not in self._told:
+            self._told.add((what, stream))
+            self.findings.tell(what, f"{stream} by {removal.by}")
+        return True
 
     def tell_left(self, what: str, stream: Stream) -> None:
         """Once for each entity."""

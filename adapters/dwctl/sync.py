@@ -13,6 +13,7 @@ from adapters.dwctl.difference import steps_to
 from adapters.dwctl.findings import Finding, Findings
 from adapters.dwctl.ownership import Makers, Ownership
 from adapters.dwctl.queries import queries_of
+from adapters.dwctl.removed import without_removed
 from adapters.dwctl.translate import translate
 from adapters.dwctl.wishes import Wishes
 from adapters.dwctl.writing import Writes, Writing
@@ -124,7 +125,7 @@ class Importer:
         )
 
     async def _make_so(self, wishes: Wishes, table: Writes, findings: Findings) -> Report:
-        own = Ownership(self._follower.snapshot, self._options.actor, self._makers.known, findings)
+        own = Ownership(self._follower.snapshot, self._options.actor, self._makers.known, self._makers.removals, findings)
         writing = Writing(table, findings)
-        await writing.all(steps_to(wishes, own, self._clock_us()))
+        await writing.all(steps_to(without_removed(wishes, own), own, self._clock_us()))
         return Report(self._follower.snapshot.position, dict(writing.changes), tuple(findings))
