@@ -6,6 +6,7 @@ file whose source was released is not applied until it is claimed again: the tab
 """
 
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,11 @@ from adapters.store.vault import Vault
 from engine.commands import ApplyManifest
 from engine.decide import decide
 from engine.errors import Rejected, StartFailed, StoreError, StoreUnavailable
+from engine.events import stream_of
 from engine.names import Position
 from engine.runtime.follower import Follower
-from engine.runtime.writer import Writer
-from engine.snapshot import RoutingSnapshot
+from engine.runtime.writer import Writer, Written
+from engine.snapshot import FILE, RoutingSnapshot
 
 _RETRY_S = 2.0
 _log = structlog.get_logger("configuration")
@@ -44,7 +46,7 @@ class FileStatus:
 class ConfigurationFile:
     def __init__(self, path: Path, writer: Writer, vault: Vault, *, strict: bool, environ: Mapping[str, str]) -> None:
         self._path = path
-        self._source = f"file:{path.name}"
+        self._source = FILE + path.name
         self._writer = writer
         self._vault = vault
         self._strict = strict
@@ -96,8 +98,10 @@ class ConfigurationFile:
         for warning in loaded.warnings:
             _log.warning("configuration", warning=warning)
         await self._vault.keep(loaded.credentials)
+        before = self._writer.snapshot
         written = await self._writer.write(ApplyManifest(loaded.manifest, takes_over=True), actor=self._source)
         position = written.position
+        self._tell_taken_over(before, written)
         self.status = FileStatus(self._path.name, position)
         _log.info("configuration file in force", file=self._path.name, position=position)
         return position
@@ -140,6 +144,19 @@ class ConfigurationFile:
                 return
             else:
                 return
+
+    def _tell_taken_over(self, before: RoutingSnapshot, written: Written) -> None:
+        """Say so where it now has, or has removed, what another file had defined: two gateways may be at odds."""
+        owners = {stream: before.owner(stream) for stream in map(stream_of, written.events)}
+        taken = Counter(owner for owner in owners.values() if owner not in {None, self._source})
+        for owner, count in taken.items():
+            _log.warning(
+                "configuration file took over what another one managed",
+                source=self._source,
+                managed_by=owner,
+                entities=count,
+                position=written.position,
+            )
 
     def _is_released(self, snapshot: RoutingSnapshot) -> bool:
         """Say so, loudly, where it is."""

@@ -38,6 +38,14 @@ class CredentialsWatch:
         "Why the vault could not be read last."
         self._bell = trio.Event()
 
+    async def prepare(self, snapshot: RoutingSnapshot, touched: Iterable[Alias]) -> None:
+        """Read the vault before a table is in force that names what this process does not have: whoever wrote the
+        change has put the secret there first, so no request need meet a provider without it.
+        """
+        named = (one for alias in touched for one in self._missing(snapshot, alias))
+        if any(not is_reference(unknown.credential_id) for _, unknown in named):
+            await self._refresh()
+
     def changed(self, snapshot: RoutingSnapshot, touched: Iterable[Alias]) -> None:
         """A new table, and the pools in which it may differ. Tells at once what is missing."""
         self._snapshot = snapshot
@@ -86,7 +94,7 @@ class CredentialsWatch:
         for alias in sorted(aliases):
             told = self._told.pop(alias, set())
             missing = set()
-            for provider, unknown in self._missing(alias):
+            for provider, unknown in self._missing(self._snapshot, alias):
                 place = (provider, unknown.credential_id)
                 missing.add(place)
                 if place not in told:
@@ -95,8 +103,10 @@ class CredentialsWatch:
             if missing:
                 self._told[alias] = missing
 
-    def _missing(self, alias: Alias) -> Iterator[tuple[ProviderName, UnknownCredential]]:
-        pool = None if self._snapshot is None else self._snapshot.pools.get(alias)
+    def _missing(
+        self, snapshot: RoutingSnapshot | None, alias: Alias
+    ) -> Iterator[tuple[ProviderName, UnknownCredential]]:
+        pool = None if snapshot is None else snapshot.pools.get(alias)
         for provider in pool.providers if pool is not None else ():
             if provider.credential is not None:
                 try:

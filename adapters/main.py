@@ -116,6 +116,7 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
             recent = Recent(journal, lambda: router.checkpoint(callers))
             credentials = CredentialsWatch(store.vault)
             store.sync.watch(credentials.synced)
+            follower.prepare = credentials.prepare
             observer.watch(
                 position=lambda: router.snapshot.position,
                 views=state.views,

@@ -73,9 +73,17 @@ def is_open(snapshot: RoutingSnapshot, pool: Pool) -> bool:
     return pool.keys is None and pool.grants is None and not snapshot.global_keys
 
 
+def opened(before: RoutingSnapshot, after: RoutingSnapshot) -> tuple[Alias, ...]:
+    """The pools that ask for no key any more, sorted; those that are new are as they were meant (CFG-11)."""
+    if after.global_keys:
+        return ()
+    found = (alias for alias, pool in before.pools.items() if not is_open(before, pool))
+    return tuple(sorted(alias for alias in found if alias in after.pools and is_open(after, after.pools[alias])))
+
+
 def refusal(snapshot: RoutingSnapshot, key: Key | None, pool: Pool) -> Reason | None:
     """Why a key does not open a pool that asks for one; None: it does (AUTH-2, AUTH-4, AUTH-6, AUTH-8)."""
-    if key is None:
+    if key is None or (key.purpose == PLATFORM and key.user_id != NIL):
         return Reason.FORBIDDEN
     is_named = key.opens_all_pools or pool.alias in key.aliases
     if pool.grants is not None:
@@ -87,8 +95,6 @@ def _refusal_of_model(snapshot: RoutingSnapshot, key: Key, grants: Grants, *, is
     """Membership (SYNC-4), then funds (SYNC-5); `is_named`: the key opens the pool by itself."""
     if key.user_id == NIL:
         return None
-    if key.purpose == PLATFORM:
-        return Reason.FORBIDDEN
     if key.user_id is None:
         # Nobody's key has nobody's memberships, and no balance that could be short.
         is_member = is_named or NIL in grants.groups or (grants.is_escalation and key.purpose == BATCH)

@@ -9,33 +9,19 @@ from decimal import Decimal
 
 import attrs
 
-from engine.amounts import amount_of
 from engine.events import (
     ComponentDefined,
     CompositeDefined,
     DeploymentDefined,
     EndpointDefined,
     GroupDefined,
-    TariffDefined,
     TrafficRuleDefined,
 )
 from engine.names import Alias, Digest, EndpointId, GroupId, ModelId, Position, Source, TariffId, TokenId, UserId
+from engine.tariffs import Tariff
 
 BATCH_CAPACITY = 10
 """Batch requests at once where nothing else is said (CAP-1)."""
-
-
-@attrs.frozen
-class Tariff:
-    defined: TariffDefined
-    is_current: bool
-    "Whether it has begun and not ended, by event (SYNC-5)."
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it charges nothing. A price that cannot be read is one."""
-        prices = (amount_of(self.defined.input_price), amount_of(self.defined.output_price))
-        return all(price is not None and price <= 0 for price in prices)
 
 
 @attrs.frozen

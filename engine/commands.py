@@ -57,6 +57,8 @@ class ChangeEntities:
     "A booking whose number is 0 gets the next one of its ledger."
     may_be_faulty: bool = False
     "Whether an endpoint's URL may be unusable, as it may in another system's tables (SYNC-13)."
+    at_us: int | None = None
+    "When, in Unix microseconds: a tariff that has begun by then begins in the same append; None: a clock will say."
 
 
 @attrs.frozen
@@ -67,7 +69,8 @@ class ApplyDocument:
 
     document: Document
     may_be_faulty: bool = False
-    "As in ChangeEntities."
+    "As in ChangeEntities, which `at_us` is too."
+    at_us: int | None = None
 
 
 @attrs.frozen

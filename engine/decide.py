@@ -45,8 +45,14 @@ def decide(
         case ApplyDocument():
             if change is None:
                 raise TypeError("a document is decided by what it leads to, so `change` is needed")
-            faulty = command.may_be_faulty
-            events = replacements(snapshot, command.document, source=source, change=change, may_be_faulty=faulty)
+            events = replacements(
+                snapshot,
+                command.document,
+                source=source,
+                change=change,
+                may_be_faulty=command.may_be_faulty,
+                at_us=command.at_us,
+            )
         case SettleAccounts():
             events = tuple(due(snapshot, command.at_us))
         case _:
@@ -75,7 +81,7 @@ def _entities(snapshot: RoutingSnapshot, command: ChangeEntities, change: Change
         problems += [attrs.evolve(problem, where=(place, *problem.where)) if many else problem for problem in found]
         if found:
             continue
-        caused = tuple(changes_of(snapshot, fact))
+        caused = tuple(changes_of(snapshot, fact, command.at_us))
         yield from caused
         if change is not None and many:
             snapshot = change(snapshot, caused)

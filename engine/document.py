@@ -1,7 +1,8 @@
 """All that a control plane consists of, as the wishes and facts that make it so from nothing.
 
 Law: what `document_of` tells of a table makes an equal one of an empty log, and makes nothing of the table itself
-(a property test holds both). What is made from the rest, such as models' pools, is not in it.
+(a property test holds both). What is made from the rest, such as models' pools, is not in it. What time has brought
+about is not taken back: a tariff that waits in the document and has begun or ended since stays as it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -107,8 +108,12 @@ def _funds(snapshot: RoutingSnapshot) -> Iterator[FundsRestored | FundsExhausted
 
 
 def _turns(snapshot: RoutingSnapshot) -> Iterator[TariffBegan | TariffEnded]:
+    """Of one that waits nothing is said: time decides."""
     for tariff_id, tariff in sorted(snapshot.catalogue.tariffs.items()):
-        yield TariffBegan(tariff_id) if tariff.is_current else TariffEnded(tariff_id)
+        if tariff.is_current:
+            yield TariffBegan(tariff_id)
+        elif tariff.has_ended:
+            yield TariffEnded(tariff_id)
 
 
 def _members(snapshot: RoutingSnapshot) -> Iterator[MemberAdded]:

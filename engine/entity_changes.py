@@ -13,6 +13,7 @@ import attrs
 from engine import events as facts
 from engine.amounts import amount_of, minus, plus
 from engine.catalogue import Ledger
+from engine.definitions import define_pool
 from engine.events import (
     ComponentRemoved,
     CreditsBooked,
@@ -24,14 +25,19 @@ from engine.events import (
     TrafficRuleRemoved,
 )
 from engine.names import UserId
+from engine.scope import pools_without
 from engine.snapshot import RoutingSnapshot
+from engine.tariffs import defined
 
 ADDING: Final = frozenset({"purchase", "admin_grant"})
 """The kinds of entries that add to a balance; all others subtract (SYNC-6)."""
 
 
-def changes_of(snapshot: RoutingSnapshot, event: Any) -> Iterator[Event]:
-    """The events that a fact comes to, itself among them; none where it holds already."""
+def changes_of(snapshot: RoutingSnapshot, event: Any, at_us: int | None = None) -> Iterator[Event]:
+    """The events that a fact comes to, itself among them; none where it holds already.
+
+    `at_us`: when, in Unix microseconds; None: nobody looked at a clock.
+    """
     if _holds(snapshot, event):
         return
     match event:
@@ -44,10 +50,10 @@ def changes_of(snapshot: RoutingSnapshot, event: Any) -> Iterator[Event]:
             yield from _rules_to(snapshot, event.model_id)
             yield event
         case facts.UserRemoved():
-            # Lest they come to life again with another user of that id.
-            for key_id in sorted(key_id for key_id, key in snapshot.keys.items() if key.user_id == event.user_id):
-                yield KeyRemoved(key_id)
+            yield from _keys_gone(snapshot, event.user_id)
             yield event
+        case facts.TariffDefined():
+            yield from _priced(snapshot, event, at_us)
         case CreditsBooked():
             ledger = snapshot.catalogue.ledgers.get(event.user_id) or Ledger()
             numbered = attrs.evolve(event, seq=event.seq or ledger.seq + 1)
@@ -58,6 +64,32 @@ def changes_of(snapshot: RoutingSnapshot, event: Any) -> Iterator[Event]:
             yield from funds(snapshot, event.user_id, checkpointed(Ledger(), event).balance)
         case _:
             yield event
+
+
+def _keys_gone(snapshot: RoutingSnapshot, user_id: UserId) -> Iterator[Event]:
+    """A user's keys go along, lest they come to life again with another user of that id; no list keeps their ids."""
+    keys = frozenset(key_id for key_id, key in snapshot.keys.items() if key.user_id == user_id)
+    if not keys:
+        return
+    # The lists first: nobody else gets in by the going of a key.
+    for pool in pools_without(snapshot, keys).values():
+        yield define_pool(pool)
+    for key_id in sorted(keys):
+        yield KeyRemoved(key_id)
+
+
+def _priced(snapshot: RoutingSnapshot, event: facts.TariffDefined, at_us: int | None) -> Iterator[Event]:
+    """A definition, and what time has brought about by it already: between the two a model would be free (SYNC-5)."""
+    old = snapshot.catalogue.tariffs.get(event.tariff_id)
+    if at_us is not None and event.valid_from is not None and event.valid_from > at_us:
+        if old is not None and old.is_current:
+            # It is to wait, which one that is current does not by being defined anew.
+            yield facts.TariffRemoved(event.tariff_id)
+        old = None
+    yield event
+    turn = None if at_us is None else defined(old, event).turn(at_us)
+    if turn is not None:
+        yield turn
 
 
 def booked(ledger: Ledger, entry: CreditsBooked) -> Ledger:
@@ -140,9 +172,14 @@ def _is_granted(snapshot: RoutingSnapshot, event: facts.GrantAdded | facts.Grant
     return event.group_id in snapshot.catalogue.grants.get(event.model_id, frozenset())
 
 
-def _is_current(snapshot: RoutingSnapshot, event: facts.TariffBegan | facts.TariffEnded) -> bool:
+def _has_begun(snapshot: RoutingSnapshot, event: facts.TariffBegan) -> bool:
     tariff = snapshot.catalogue.tariffs.get(event.tariff_id)
-    return tariff is not None and tariff.is_current
+    return tariff is None or tariff.is_current
+
+
+def _has_ended(snapshot: RoutingSnapshot, event: facts.TariffEnded) -> bool:
+    tariff = snapshot.catalogue.tariffs.get(event.tariff_id)
+    return tariff is None or tariff.has_ended
 
 
 def _is_funded(snapshot: RoutingSnapshot, event: FundsRestored | FundsExhausted) -> bool:
@@ -175,8 +212,8 @@ _HOLDS: Final[Mapping[type, Callable[[RoutingSnapshot, Any], bool]]] = {
     facts.FundsRestored: _is_funded,
     facts.FundsExhausted: lambda s, e: not _is_funded(s, e),
     facts.TariffDefined: _tariff_holds,
-    facts.TariffBegan: lambda s, e: e.tariff_id not in s.catalogue.tariffs or _is_current(s, e),
-    facts.TariffEnded: lambda s, e: not _is_current(s, e),
+    facts.TariffBegan: _has_begun,
+    facts.TariffEnded: _has_ended,
     facts.TariffRemoved: lambda s, e: e.tariff_id not in s.catalogue.tariffs,
     facts.EscalationChanged: lambda s, e: s.catalogue.escalation == frozenset(e.aliases),
     facts.TokenDefined: _token_holds,

@@ -17,7 +17,7 @@ from engine.entity_checks import problems_of_entity
 from engine.errors import Problem, Rejected
 from engine.events import NIL, EntityEvent, Event, PoolRemoved, stream_of
 from engine.names import Source, Stream
-from engine.scope import Scope, problems_of_name
+from engine.scope import Scope, problems_of_address, problems_of_name
 from engine.snapshot import Manifest, RoutingSnapshot
 from engine.table_changes import changes_between
 
@@ -43,6 +43,7 @@ def replacements(
     source: Source | None,
     change: Change,
     may_be_faulty: bool = False,
+    at_us: int | None = None,
 ) -> tuple[Event, ...]:
     """The events of a document at a snapshot. Raises Rejected."""
     replacing = _Replacing(snapshot, document, source, change)
@@ -50,7 +51,7 @@ def replacements(
     if unreadable:
         raise Rejected(unreadable)
     replacing.undo()
-    replacing.define()
+    replacing.define(at_us)
     replacing.bring_in_table()
     replacing.remove_users()
     problems = tuple(replacing.problems(may_be_faulty=may_be_faulty))
@@ -111,12 +112,12 @@ class _Replacing:
             self._undo(kind_of(one))
         self._then(PoolRemoved(alias) for alias in sorted(self._present().pools) if alias not in self._table.pools)
 
-    def define(self) -> None:
+    def define(self, at_us: int | None) -> None:
         """What is not there yet, or otherwise."""
         for kind, wished in self._wished.items():
             there = {kind.path(fact): fact for fact in kind.facts(self._now)}
             differing = [fact for path, fact in wished.items() if there.get(path) != fact]
-            self._then(event for fact in differing for event in changes_of(self._now, fact))
+            self._then(event for fact in differing for event in changes_of(self._now, fact, at_us))
 
     def bring_in_table(self) -> None:
         """Pools and keys may name models and users that are only now there."""
@@ -132,6 +133,7 @@ class _Replacing:
         yield from problems_of(self._table, beside=Scope(self._now, self._table, self._table))
         for alias in self._table.pools:
             yield from problems_of_name(self._now, alias)
+            yield from problems_of_address(self._before, alias)
         for key_id, key in self._table.keys.items():
             if key.user_id not in {None, NIL} and key.user_id not in self._now.users:
                 what = f"no user has the id {key.user_id!r}"

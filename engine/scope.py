@@ -1,10 +1,10 @@
 """What a command is about: the part of the table as it is, the part as it is wished for, and what stands beside it.
 
 Law: a command is decided on what it names and on what that refers to, not on the whole table. A file replaces what
-files have defined, and leaves alone what others have made.
+files have defined, and leaves alone what others have made; but their lists lose its keys that go.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
@@ -13,7 +13,7 @@ from engine.commands import ApplyManifest, ChangeSettings, DefineKey, DefineKeys
 from engine.errors import Problem
 from engine.events import NIL
 from engine.names import Alias, Digest, KeyId, Source, Stream
-from engine.snapshot import FILE, Key, Manifest, Pool, RoutingSnapshot, Settings
+from engine.snapshot import FILE, Key, Manifest, Pool, RoutingSnapshot, Settings, file_of
 
 V = TypeVar("V")
 
@@ -57,9 +57,10 @@ def scope_of(  # noqa: PLR0911 - one for each command
         case DefinePool(pool):
             there = Manifest(_only(snapshot.pools, pool.alias), {}, settings)
             wished = Manifest({pool.alias: pool}, {}, settings)
-            return Scope(snapshot, there, wished, problems_of_name(snapshot, pool.alias))
+            problems = (*problems_of_name(snapshot, pool.alias), *problems_of_address(snapshot, pool.alias))
+            return Scope(snapshot, there, wished, problems)
         case RemovePool(alias):
-            problems = (*problems_of_name(snapshot, alias), *_redirected_to(snapshot, alias))
+            problems = (*problems_of_name(snapshot, alias), *_led_to(snapshot, {alias}, but={alias}))
             there = Manifest(_only(snapshot.pools, alias), {}, settings)
             return Scope(snapshot, there, Manifest({}, {}, settings), problems)
         case DefineKey(key):
@@ -67,10 +68,8 @@ def scope_of(  # noqa: PLR0911 - one for each command
         case DefineKeys(keys):
             return _of_keys(snapshot, keys)
         case RemoveKey(key_id):
-            listing = {alias: pool for alias, pool in snapshot.pools.items() if pool.keys and key_id in pool.keys}
-            there = Manifest(listing, _only(snapshot.keys, key_id), settings)
-            # An empty list stays a list: nobody passes. None would open the pool (DEF-3).
-            left = {alias: _without_key(pool, key_id) for alias, pool in listing.items()}
+            left = pools_without(snapshot, frozenset({key_id}))
+            there = Manifest({alias: snapshot.pools[alias] for alias in left}, _only(snapshot.keys, key_id), settings)
             return Scope(snapshot, there, Manifest(left, {}, settings))
         case ChangeSettings():
             return Scope(snapshot, Manifest({}, {}, settings), Manifest({}, {}, command.settings))
@@ -91,7 +90,7 @@ def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Sour
     keys = {key_id: key for key_id, key in snapshot.keys.items() if is_mine(f"key:{key_id}")}
     problems: list[Problem] = []
     if source is not None and source in snapshot.released:
-        what = f"{source.removeprefix(FILE)} was released: the API changes now what it defined"
+        what = f"{file_of(source)} was released: the API changes now what it defined"
         problems.append(Problem((), what, "a source that is claimed again"))
     for kind, wished, present, mine in (
         ("pools", manifest.pools, snapshot.pools, pools),
@@ -107,12 +106,23 @@ def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Sour
             problems.append(Problem(("settings",), "are not this file's to change", "a file without settings"))
         # A file that says nothing of them asks for nothing.
         manifest = attrs.evolve(manifest, settings=snapshot.settings)
-    return Scope(snapshot, Manifest(pools, keys, snapshot.settings), manifest, tuple(problems))
+    problems += _led_to(snapshot, pools.keys() - manifest.pools.keys(), but=pools)
+    gone = frozenset(keys.keys() - manifest.keys.keys())
+    left = {alias: pool for alias, pool in pools_without(snapshot, gone).items() if alias not in pools}
+    for alias in left if source is not None else ():
+        if snapshot.owner(f"pool:{alias}") is not None:
+            what = f"lists a key of this file that would be gone, and {_maker(snapshot, 'pools', alias)}"
+            problems.append(Problem(("pools", alias, "keys"), what, "a pool that does not list it"))
+    present = Manifest({**pools, **{alias: snapshot.pools[alias] for alias in left}}, keys, snapshot.settings)
+    wished = attrs.evolve(manifest, pools={**left, **manifest.pools})
+    return Scope(snapshot, present, wished, tuple(problems))
 
 
 def _maker(snapshot: RoutingSnapshot, kind: str, name: str) -> str:
     owner = snapshot.owner(f"{kind.removesuffix('s')}:{name}")
-    return "it was made by the API" if owner is None else f"{owner.removeprefix(FILE)} manages it"
+    if owner is None:
+        return "it was made by the API"
+    return f"{'the watched file ' if owner.startswith(FILE) else 'the sent file '}{file_of(owner)} manages it"
 
 
 def _of_keys(snapshot: RoutingSnapshot, keys: tuple[Key, ...]) -> Scope:
@@ -127,6 +137,18 @@ def _of_keys(snapshot: RoutingSnapshot, keys: tuple[Key, ...]) -> Scope:
     return Scope(snapshot, Manifest({}, present, settings), Manifest({}, wished, settings), problems)
 
 
+def pools_without(snapshot: RoutingSnapshot, key_ids: frozenset[KeyId]) -> dict[Alias, Pool]:
+    """The pools that list some keys, as they are without them: a later key of such an id is not let in by an old list.
+
+    An empty list stays a list: nobody passes. None would open the pool (DEF-3).
+    """
+    return {
+        alias: attrs.evolve(pool, keys=pool.keys - key_ids)
+        for alias, pool in sorted(snapshot.pools.items())
+        if pool.keys and not pool.keys.isdisjoint(key_ids)
+    }
+
+
 def problems_of_name(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, ...]:
     """What is wrong with a pool's name for what models there are."""
     model_id = snapshot.catalogue.models.get(alias)
@@ -135,16 +157,22 @@ def problems_of_name(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, 
     return (Problem(("pools", alias), f"is the name of model {model_id}", "a name that no model has (DEF-19)"),)
 
 
-def _redirected_to(snapshot: RoutingSnapshot, alias: Alias) -> Iterator[Problem]:
-    for other, pool in snapshot.pools.items():
-        for place, rule in enumerate(pool.rules):
-            if other != alias and rule.target == alias:
+def problems_of_address(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Problem, ...]:
+    """What is wrong with the name of a new pool for whoever has to ask for it by an address."""
+    if alias in snapshot.pools or {"", ".", ".."}.isdisjoint(alias.split("/")):
+        return ()
+    what = "has a part between slashes that is empty, . or .., so that no address leads to it"
+    return (Problem(("pools", alias), what, "another name"),)
+
+
+def _led_to(snapshot: RoutingSnapshot, gone: Collection[Alias], *, but: Collection[Alias]) -> Iterator[Problem]:
+    """Redirects to pools that would be gone, of all pools but some (RULE-10)."""
+    for other, pool in snapshot.pools.items() if gone else ():
+        for place, rule in enumerate(pool.rules) if other not in but else ():
+            if rule.target in gone:
                 where = ("pools", other, "rules", place, "target")
-                yield Problem(where, f"leads to {alias!r}, which would be gone", "a rule with another target, or none")
-
-
-def _without_key(pool: Pool, key_id: KeyId) -> Pool:
-    return attrs.evolve(pool, keys=(pool.keys or frozenset()) - {key_id})
+                what = f"pool {other!r} has a rule that leads to {rule.target!r}, which would be gone"
+                yield Problem(where, what, "a rule with another target, or none")
 
 
 def _only(mapping: Mapping[str, V], name: str) -> dict[str, V]:

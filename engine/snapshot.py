@@ -38,6 +38,7 @@ from engine.policies import (
 __all__ = [
     "DEFAULT_TIMEOUTS",
     "FILE",
+    "SENT",
     "Action",
     "Affinity",
     "AllOpen",
@@ -56,10 +57,25 @@ __all__ = [
     "Settings",
     "Strategy",
     "Timeouts",
+    "file_of",
+    "is_owning",
 ]
 
 FILE = "file:"
-"""What the sources that own what they define begin with."""
+"""What the source of a file begins with that a gateway watches; its name follows."""
+SENT = "sent:"
+"""The same of a file that came by the API: another source, so that nobody sends what a gateway is told to watch."""
+_OWNING = (FILE, SENT)
+
+
+def is_owning(source: Source) -> bool:
+    """Whether a source owns what it defines, as files do."""
+    return source.startswith(_OWNING)
+
+
+def file_of(source: Source) -> str:
+    """The name of a source's file."""
+    return source.partition(":")[2]
 
 
 @attrs.frozen(cache_hash=True)
@@ -192,7 +208,7 @@ class RoutingSnapshot:
     def owner(self, stream: StreamName) -> Source | None:
         """The file that manages an entity, so that nobody else may change it; None: nobody does."""
         known = self.streams.get(stream)
-        if known is None or not known.source.startswith(FILE) or known.source in self.released:
+        if known is None or not is_owning(known.source) or known.source in self.released:
             return None
         return known.source
 

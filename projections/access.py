@@ -7,7 +7,7 @@ a membership that is taken away is gone from the next request on (DELTA-3).
 
 import attrs
 
-from engine.catalogue import Ledger, Tariff, User
+from engine.catalogue import Ledger, User
 from engine.entity_changes import booked, checkpointed
 from engine.events import NIL as PUBLIC
 from engine.events import (
@@ -30,6 +30,7 @@ from engine.events import (
     UserRemoved,
 )
 from engine.names import GroupId, ModelId, TariffId, UserId
+from engine.tariffs import Phase, defined
 from projections.table import Table, link, unlink
 
 
@@ -129,18 +130,18 @@ def tariff_defined(table: Table, event: TariffDefined) -> None:
     old = table.tariffs.get(event.tariff_id)
     if old is not None:
         _unprice(table, old.defined.model_id, event.tariff_id)
-    table.tariffs[event.tariff_id] = Tariff(event, is_current=_is_current(old, event))
+    table.tariffs[event.tariff_id] = defined(old, event)
     priced = table.tariffs_of.get(event.model_id, frozenset[TariffId]())
     table.tariffs_of[event.model_id] = priced | {event.tariff_id}
     table.stale.add(event.model_id)
 
 
 def tariff_began(table: Table, event: TariffBegan) -> None:
-    _turn(table, event.tariff_id, is_current=True)
+    _turn(table, event.tariff_id, Phase.CURRENT)
 
 
 def tariff_ended(table: Table, event: TariffEnded) -> None:
-    _turn(table, event.tariff_id, is_current=False)
+    _turn(table, event.tariff_id, Phase.ENDED)
 
 
 def tariff_removed(table: Table, event: TariffRemoved) -> None:
@@ -158,16 +159,10 @@ def escalation_changed(table: Table, event: EscalationChanged) -> None:
     table.escalation = aliases
 
 
-def _is_current(old: Tariff | None, new: TariffDefined) -> bool:
-    """A tariff with another price is where it was: its model is not free until somebody looks at the clock again."""
-    has_begun = old is not None and old.is_current and old.defined.valid_from == new.valid_from
-    return has_begun or new.valid_from is None
-
-
-def _turn(table: Table, tariff_id: TariffId, *, is_current: bool) -> None:
+def _turn(table: Table, tariff_id: TariffId, phase: Phase) -> None:
     tariff = table.tariffs.get(tariff_id)
     if tariff is not None:
-        table.tariffs[tariff_id] = attrs.evolve(tariff, is_current=is_current)
+        table.tariffs[tariff_id] = attrs.evolve(tariff, phase=phase)
         table.stale.add(tariff.defined.model_id)
 
 

@@ -30,6 +30,7 @@ from engine.events import (
 )
 from engine.names import GroupId, UserId
 from engine.snapshot import RoutingSnapshot
+from engine.tariffs import Phase, defined
 from projections.model_history import is_model, model_named, named
 from projections.phrases import changed, created, differences, missing, particulars, removed, with_it
 
@@ -133,9 +134,9 @@ def _tariff(before: RoutingSnapshot, event: TariffDefined) -> str:
         return missing(subject, model=False)
     if old is None:
         return created(subject, particulars(event, beside=frozenset({"model_id"})))
-    phrases, is_current = differences(old.defined, event), event.valid_from is None
-    if old.is_current != is_current:
-        phrases.append("in force from here on" if is_current else "not in force until it begins")
+    phrases, new = differences(old.defined, event), defined(old, event)
+    if old.phase is not new.phase:
+        phrases.append("in force from here on" if new.is_current else "not in force until it begins")
     return changed(subject, phrases)
 
 
@@ -148,6 +149,8 @@ def _tariff_turn(before: RoutingSnapshot, event: TariffBegan | TariffEnded | Tar
         case TariffBegan():
             return f"{subject} is in force " + ("already; nothing changed" if old.is_current else "from here on")
         case TariffEnded():
+            if old.phase is Phase.WAITING:
+                return f"{subject} has ended before it began"
             return f"{subject} is not in force" + (" any more" if old.is_current else "; nothing changed")
         case TariffRemoved():
             return removed(subject, was_there=True)

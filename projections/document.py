@@ -90,9 +90,7 @@ def _grant(told: Plain, fact: facts.GrantAdded) -> None:
 
 
 def _turned(told: Plain, fact: facts.TariffBegan | facts.TariffEnded) -> None:
-    tariff, is_current = told["tariffs"][fact.tariff_id], isinstance(fact, facts.TariffBegan)
-    if is_current != ("valid_from" not in tariff):
-        tariff["is_current"] = is_current
+    told["tariffs"][fact.tariff_id]["is_current" if isinstance(fact, facts.TariffBegan) else "has_ended"] = True
 
 
 def _escalation(told: Plain, fact: facts.EscalationChanged) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
-from engine.catalogue import Tariff
 from engine.events import TokenDefined
 from engine.snapshot import RoutingSnapshot
+from engine.tariffs import Tariff
 from projections.plain import Plain, fields_of
 
 
@@ -60,7 +60,8 @@ def _bare(value: Any, *, sparse: bool) -> Plain:  # noqa: ARG001 - as the protoc
 
 
 def _tariff(value: Tariff, *, sparse: bool) -> Plain:
-    return fields_of(value.defined, beside=("tariff_id",), sparse=sparse) | {"is_current": value.is_current}
+    turned = {"is_current": value.is_current, "has_ended": value.has_ended}
+    return fields_of(value.defined, beside=("tariff_id",), sparse=sparse) | turned
 
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -48,9 +48,8 @@ class Folding:
     def take(self, recorded: Iterable[Recorded]) -> None:
         table, folds = self._table, _FOLDS
         for one in recorded:
-            event = one.event
-            folds[type(event)](table, event)
             table.note(one)
+            folds[type(one.event)](table, one.event)
 
     def close(self) -> tuple[RoutingSnapshot, frozenset[Alias]]:
         """The table, and the pools that may differ from those of the one before. Nothing can be folded in any more."""

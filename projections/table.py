@@ -12,10 +12,10 @@ import attrs
 import immutables
 
 from engine.catalogue import Catalogue, Stream
-from engine.events import Recorded, stream_of
-from engine.names import Alias, ModelId, Position
+from engine.events import PoolDefined, Recorded, stream_of
+from engine.names import Alias, ModelId, Position, Source
 from engine.names import Stream as StreamName
-from engine.snapshot import RoutingSnapshot, Settings
+from engine.snapshot import RoutingSnapshot, Settings, is_owning
 from projections.sheet import Sheet
 
 K = TypeVar("K")
@@ -67,16 +67,30 @@ class Table:
         "The models whose pools are still to be projected."
 
     def note(self, recorded: Recorded) -> None:
-        """Take down where the log stands, and who wrote of which entity."""
+        """Take down where the log stands, and who wrote of which entity; before the event itself is folded in."""
         self.position = recorded.position
         stream = stream_of(recorded.event)
         noted = self._noted.get(stream)
-        if noted is not None:
-            noted[0] += 1
-            noted[1], noted[2] = recorded.position, recorded.actor
-            return
-        known = self.streams.get(stream)
-        self._noted[stream] = [1 if known is None else known.version + 1, recorded.position, recorded.actor]
+        if noted is None:
+            known = self.streams.get(stream)
+            first = [0, 0, recorded.actor] if known is None else [known.version, known.position, known.source]
+            noted = self._noted[stream] = first
+        noted[0] += 1
+        noted[1] = recorded.position
+        if not self._is_let_be(recorded, noted[2]):
+            noted[2] = recorded.actor
+
+    def _is_let_be(self, recorded: Recorded, source: Source) -> bool:
+        """Whether a pool that no file owned stays so, though a file's event is about it: with a key of the file it lost
+        a place in its list, and nothing else. `source` was the last to write of it.
+        """
+        event = recorded.event
+        if not isinstance(event, PoolDefined) or not is_owning(recorded.actor):
+            return False
+        if is_owning(source) and source not in self.released:
+            return False
+        pool = self.pools.get(event.alias)
+        return pool is not None and pool.grants is None and event.alias not in self.models
 
     def drop(self, alias: Alias) -> None:
         """No pool goes by this name any more."""

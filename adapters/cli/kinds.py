@@ -83,7 +83,7 @@ _ALL: Final = (
     Kind(name="groups", path="groups", only_shown=frozenset({"members", "grants"})),
     Kind(name="members", path="groups/*/members", is_shown=False, has_fields=False, is_patched=False),
     Kind(name="grants", path="groups/*/grants", is_shown=False, has_fields=False, is_patched=False),
-    Kind(name="tariffs", path="tariffs", only_shown=frozenset({"is_current"})),
+    Kind(name="tariffs", path="tariffs", only_shown=frozenset({"is_current", "has_ended"})),
     Kind(
         name="pools",
         path="pools",

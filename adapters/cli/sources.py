@@ -46,7 +46,10 @@ def _turn(word: str, where: Where, source: str, *, as_json: bool) -> None:
 @place_options
 @json_option
 def release(*, source: str, where: Where, as_json: bool) -> None:
-    """Let go of what a file manages, so that it can be changed here. SOURCE is file:NAME, or the file's NAME."""
+    """Let go of what a file manages, so that it can be changed here.
+
+    SOURCE is file:NAME of a file that a gateway watches, sent:NAME of one that came by apply; NAME alone is file:NAME.
+    """
     _turn("release", where, source, as_json=as_json)
 
 
@@ -55,5 +58,8 @@ def release(*, source: str, where: Where, as_json: bool) -> None:
 @place_options
 @json_option
 def claim(*, source: str, where: Where, as_json: bool) -> None:
-    """Have a released file manage again what it defined. SOURCE is file:NAME, or the file's NAME."""
+    """Have a released file manage again what it defined.
+
+    SOURCE is file:NAME of a file that a gateway watches, sent:NAME of one that came by apply; NAME alone is file:NAME.
+    """
     _turn("claim", where, source, as_json=as_json)

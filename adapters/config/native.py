@@ -4,7 +4,7 @@ Law: what `projections.document.exported` writes is read back as what was writte
 fault is a line: file, line, path, what is wrong and what is valid. No string of the document is quoted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from adapters.config.native_sections import READERS
 from adapters.config.readers import parse
 from adapters.config.typed import Report, an_object, unknown
 from adapters.config.yaml_lines import YamlLines
+from adapters.credential_names import is_credential
 from engine.document import SECTIONS, Document
 from engine.errors import Problem
 from projections.document import VERSION
@@ -68,9 +69,23 @@ def document_of(raw: object, report: Report) -> Document:
     made: dict[str, Any] = {
         section: READERS[section](top[section], (section,), report) for section in SECTIONS if section in top
     }
+    for path, credential in _credentials(made):
+        if not is_credential(credential):
+            report(Finding(path, "no name of a credential; valid: a name that was shown, env:NAME or file:PATH"))
     return Document(
         settings=made.pop("settings", None),
         pools=made.pop("pools", None),
         keys=made.pop("keys", None),
         facts={section: tuple(some) for section, some in made.items()},
     )
+
+
+def _credentials(made: Mapping[str, Any]) -> Iterator[tuple[JsonPath, str]]:
+    for endpoint in made.get("endpoints") or ():
+        if endpoint.credential is not None:
+            yield ("endpoints", endpoint.endpoint_id, "credential"), endpoint.credential
+    for alias, pool in (made.get("pools") or {}).items():
+        # A pool that could not be read is reported already.
+        for place, provider in enumerate(() if pool is None else pool.providers):
+            if provider.credential is not None:
+                yield ("pools", alias, "providers", place, "credential"), provider.credential

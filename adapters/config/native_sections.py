@@ -66,8 +66,17 @@ def _funded(one: str, _fields: Mapping[str, Any], raw: Any, path: JsonPath, repo
 
 
 def _turned(one: str, fields: Mapping[str, Any], raw: Any, path: JsonPath, report: Report) -> Facts:
-    is_current = fields.get("valid_from") is None if raw is _UNSAID else a_value(raw, bool, path, report)
-    yield facts.TariffBegan(one) if is_current else facts.TariffEnded(one)
+    """One that is to begin at some time and is not current may as well wait: `has_ended` tells that it does not."""
+    is_current = None if raw is _UNSAID else a_value(raw, bool, path, report)
+    if is_current:
+        yield facts.TariffBegan(one)
+    elif is_current is False and fields.get("valid_from") is None:
+        yield facts.TariffEnded(one)
+
+
+def _ended(one: str, _fields: Mapping[str, Any], raw: Any, path: JsonPath, report: Report) -> Facts:
+    if raw is not _UNSAID and a_value(raw, bool, path, report):
+        yield facts.TariffEnded(one)
 
 
 def _links(kind: type[Any]) -> Part:
@@ -117,7 +126,7 @@ READERS: Final[Mapping[str, Read]] = {
         "group_id",
         {"members": _links(facts.MemberAdded), "grants": _links(facts.GrantAdded)},
     ),
-    "tariffs": _entities(facts.TariffDefined, "tariff_id", {"is_current": _turned}),
+    "tariffs": _entities(facts.TariffDefined, "tariff_id", {"is_current": _turned, "has_ended": _ended}),
     "ledgers": _entities(facts.CreditsCheckpointed, "user_id", {}),
     "escalation": _escalation,
     "tokens": _entities(facts.TokenDefined, "token_id", {}),

@@ -17,11 +17,15 @@ from engine.events import (
     CompositeRemoved,
     DeploymentDefined,
     DeploymentRemoved,
+    EndpointDefined,
+    EndpointRemoved,
     GroupDefined,
     GroupRemoved,
     KeyDefined,
     KeyRemoved,
     Recorded,
+    TariffDefined,
+    TariffRemoved,
     UserDefined,
     UserRemoved,
     stream_of,
@@ -30,8 +34,24 @@ from engine.names import Alias, Source, Stream
 from engine.runtime.timekeeper import ACTOR as CLOCK
 from engine.snapshot import RoutingSnapshot
 
-_MAKING: Final = (GroupDefined, UserDefined, DeploymentDefined, CompositeDefined, KeyDefined)
-_ENDING: Final = (GroupRemoved, UserRemoved, DeploymentRemoved, CompositeRemoved, KeyRemoved)
+_MAKING: Final = (
+    GroupDefined,
+    UserDefined,
+    DeploymentDefined,
+    CompositeDefined,
+    KeyDefined,
+    EndpointDefined,
+    TariffDefined,
+)
+_ENDING: Final = (
+    GroupRemoved,
+    UserRemoved,
+    DeploymentRemoved,
+    CompositeRemoved,
+    KeyRemoved,
+    EndpointRemoved,
+    TariffRemoved,
+)
 
 Fold = Callable[[RoutingSnapshot, Sequence[Recorded]], tuple[RoutingSnapshot, frozenset[Alias]]]
 
@@ -45,7 +65,7 @@ class Removal:
 
 
 class Makers:
-    """Who made the groups, users, models and keys there are, and who removed those of others that are not there.
+    """Who made what there is, and who removed what another had made.
 
     A fold beside the table's, from the log's beginning.
     """

@@ -4,7 +4,8 @@ Law: it stays removed for as long as the log says so, with all that hangs on it;
 denies, as one to no model does (DEF-4). Whoever wants it back defines it here, and owns it from then on.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 import attrs
@@ -30,7 +31,7 @@ def _removed(kind: str, ids: Iterable[Id], own: Ownership) -> frozenset[Id]:
     return frozenset(one for one in ids if own.is_removed_here(f"{kind}:{one}"))
 
 
-def _models(wished: Models, gone: Set[ModelId]) -> Models:
+def _models(wished: Models, gone: AbstractSet[ModelId]) -> Models:
     return attrs.evolve(
         wished,
         models={model_id: model for model_id, model in wished.models.items() if model_id not in gone},
@@ -39,13 +40,13 @@ def _models(wished: Models, gone: Set[ModelId]) -> Models:
     )
 
 
-def _rule(rule: TrafficRuleDefined, gone: Set[ModelId]) -> TrafficRuleDefined:
+def _rule(rule: TrafficRuleDefined, gone: AbstractSet[ModelId]) -> TrafficRuleDefined:
     if rule.target_id is None or rule.target_id not in gone:
         return rule
     return TrafficRuleDefined(rule.model_id, rule.purpose, Action.DENY.value)
 
 
-def _access(wished: Access, models_gone: Set[ModelId], own: Ownership) -> Access:
+def _access(wished: Access, models_gone: AbstractSet[ModelId], own: Ownership) -> Access:
     users = _removed("user", wished.users, own)
     groups = _removed("group", wished.groups, own)
     keys = _removed("key", wished.keys, own)

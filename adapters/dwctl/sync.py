@@ -125,7 +125,9 @@ class Importer:
         )
 
     async def _make_so(self, wishes: Wishes, table: Writes, findings: Findings) -> Report:
-        own = Ownership(self._follower.snapshot, self._options.actor, self._makers.known, self._makers.removals, findings)
+        own = Ownership(
+            self._follower.snapshot, self._options.actor, self._makers.known, self._makers.removals, findings
+        )
         writing = Writing(table, findings)
         await writing.all(steps_to(without_removed(wishes, own), own, self._clock_us()))
         return Report(self._follower.snapshot.position, dict(writing.changes), tuple(findings))

@@ -1,6 +1,7 @@
 """The control port: metrics, the live stream, the newest decisions, health, and the way to the admin API.
 
-Law: what tells of requests or pools asks for an admin token first; nothing here waits for a provider or the store.
+Law: what tells of requests or pools asks for an admin token first, and goes on no longer than the token is good;
+nothing here waits for a provider or the store.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ _METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
 
 
 class Control:
-    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket; `explain` tells a
+    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket for as long as it may go on; `explain` tells a
     decision by its number; `admin` answers what is below /admin and /schema.
     """
 
@@ -32,7 +33,7 @@ class Control:
         tokens: Tokens,
         *,
         status: Callable[[], tuple[bool, dict[str, Any]]],
-        serve_live: Callable[[trio.abc.Stream], Awaitable[None]],
+        serve_live: Callable[[trio.abc.Stream, Callable[[], bool]], Awaitable[None]],
         explain: Callable[[int], Awaitable[dict[str, Any] | None]],
         admin: Application,
     ) -> None:
@@ -98,7 +99,12 @@ class Control:
             return refusal
         if incoming.fields.get(b"upgrade", b"").lower() != b"websocket":
             return _problem(426, "The live stream is a websocket.", (b"upgrade", b"websocket"))
-        return Takeover(self._serve_live)
+        shown = incoming.fields.get(b"authorization")
+
+        async def serve(stream: trio.abc.Stream) -> None:
+            await self._serve_live(stream, lambda: self._tokens.accepts(shown))
+
+        return Takeover(serve)
 
 
 def _json(status: int, value: Any, *headers: tuple[bytes, bytes]) -> Response:

@@ -6,7 +6,7 @@ change enters the process here, its own writes too. A log that is away or cannot
 force: what cannot be read is never guessed at.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
 import trio
@@ -24,6 +24,7 @@ _DAMAGED_S = 10.0
 
 Fold = Callable[[RoutingSnapshot, Sequence[Recorded]], tuple[RoutingSnapshot, frozenset[Alias]]]
 Publish = Callable[[RoutingSnapshot, frozenset[Alias]], None]
+Prepare = Callable[[RoutingSnapshot, frozenset[Alias]], Awaitable[None]]
 
 
 @attrs.frozen
@@ -42,12 +43,18 @@ def _nobody(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
     """Publish to nobody: before anything runs on the table."""
 
 
+async def _unprepared(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:
+    """Nothing has to be there before a table is in force."""
+
+
 def _untold(look: Look) -> None:
     """Nobody asks."""
 
 
 class Follower:
-    """`fold` is the projection's; `publish` gets each new table and the pools it may differ in."""
+    """`fold` is the projection's; `publish` gets each new table and the pools it may differ in, after `prepare` had the
+    time it took to see to what that table needs. That must not raise, nor take for ever.
+    """
 
     def __init__(
         self,
@@ -61,6 +68,7 @@ class Follower:
         self._fold = fold
         self._on_look = on_look
         self._moved = trio.Event()
+        self.prepare: Prepare = _unprepared
         self.snapshot = snapshot
         "The last published table."
         self.failing_since: str | None = None
@@ -84,6 +92,7 @@ class Follower:
             if len(events) < page:
                 break
         if snapshot.position != self.snapshot.position:
+            await self.prepare(snapshot, frozenset(touched))
             self.snapshot = snapshot
             publish(snapshot, frozenset(touched))
             moved, self._moved = self._moved, trio.Event()

@@ -69,9 +69,26 @@ def test_what_is_left_out_is_as_usual_and_sections_may_be_missing() -> None:
     assert document.pools["chat"].strategy is Strategy.PRIORITY
     assert document.pools["chat"].providers[0].limits == Limits()
     assert document.facts["groups"] == (GrantAdded(NIL, "m1"),)
-    assert document.facts["tariffs"] == (TariffDefined("t", "m", "1", "0", 5), TariffEnded("t"))
-    began = {"t": {"model_id": "m", "input_price": "1", "output_price": "0"}}
-    assert TariffBegan("t") in loaded({"pointsman": 1, "tariffs": began}).facts["tariffs"]
+    assert document.facts["tariffs"] == (TariffDefined("t", "m", "1", "0", 5),)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, ()),
+        ({"valid_from": 5, "is_current": False}, ()),
+        ({"valid_from": 5, "is_current": True}, (TariffBegan("t"),)),
+        ({"valid_from": 5, "has_ended": True}, (TariffEnded("t"),)),
+        ({"is_current": False}, (TariffEnded("t"),)),
+        ({"has_ended": True}, (TariffEnded("t"),)),
+        ({"has_ended": False}, ()),
+    ],
+)
+def test_a_tariff_tells_where_it_stands_or_leaves_it_to_time(said: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """SYNC-5, DEF-16: what is not current may only wait; what has ended says so, and would not begin again."""
+    stated = {"model_id": "m", "input_price": "1", "output_price": "0", **said}
+    document = loaded({"pointsman": 1, "tariffs": {"t": stated}})
+    assert document.facts["tariffs"] == (TariffDefined("t", "m", "1", "0", said.get("valid_from")), *expected)
 
 
 def test_each_fault_is_a_line_with_its_place() -> None:

@@ -174,7 +174,7 @@ async def test_what_time_touched_is_still_the_importers(source: Source) -> None:
 
 
 async def test_a_changed_entity_stays_with_who_changed_it(source: Source) -> None:
-    """An operator's change of an imported entity stands, and is told, also when the source lets the entity go."""
+    """An operator's change of an imported endpoint stands, and is told, also when the source lets it go."""
     await worked_example(source)
     async with importing(source) as rig:
         await rig.importer.sync()
@@ -183,11 +183,9 @@ async def test_a_changed_entity_stays_with_who_changed_it(source: Source) -> Non
         assert "another made or changed it: 1" in told(await rig.importer.sync())
         assert rig.snapshot.catalogue.endpoints[uid("E")].url == "https://mended.example"
         await rig.write(ChangeEntities((mended,)), "api:ada")
-        await source.set("users", f"id = '{uid('u2')}'", username="x")
-        await rig.write(ChangeEntities((UserDefined(uid("u2"), "renamed"),)), "api:ada")
-        await source.run(f"DELETE FROM users WHERE id = '{uid('u2')}'")  # noqa: S608 - our own
+        await source.run("DELETE FROM deployed_models", "DELETE FROM inference_endpoints")
         report = await rig.importer.sync()
-        assert rig.snapshot.users[uid("u2")].name == "renamed"
+        assert set(rig.snapshot.catalogue.endpoints) == {uid("E")}
         assert "does not have it any more, but another changed it since: 1" in told(report)
 
 

@@ -2,12 +2,13 @@
 
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from tests.e2e.running import Gateway, Simulator, client, gateway, simulators, until
 from tests.postgres import OwnServer
@@ -58,6 +59,11 @@ async def asks(running: Gateway, alias: str = "m") -> int:
 async def credential_of(one: Simulator) -> str:
     """What the newest request to a provider was sent with."""
     return dict((await one.requests())[-1]["headers"])["authorization"]
+
+
+async def for_ever(ask: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await ask()
 
 
 async def answered(running: Gateway, alias: str, status: int) -> None:
@@ -159,3 +165,47 @@ async def test_without_database_and_cache_a_gateway_does_not_start(
         async with replica(tmp_path / "a", database):
             pytest.fail("it started")
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_new_credential_costs_no_request_anywhere(tmp_path: Path, database: str) -> None:
+    """ADOPT-6, KEY-2: it is in the vault before it is in the table, and a gateway reads it before it serves by it."""
+    async with (
+        simulators("one") as (one,),
+        replica(tmp_path / "a", database) as first,
+        replica(tmp_path / "b", database) as second,
+        client() as http,
+    ):
+        admin = {"authorization": f"Bearer {ENVIRON['POINTSMAN_ADMIN_TOKEN']}", "prefer": "wait=applied"}
+
+        async def put(path: str, body: dict[str, Any]) -> None:
+            answer = await http.put(f"{first.control}/admin/v1/{path}", json=body, headers=admin)
+            assert answer.status_code == 200, answer.text
+
+        await put("endpoints/e", {"url": f"{one.url}/v1", "api_key": "sk-0"})
+        await put("deployments/d", {"alias": "m", "model_name": "real", "endpoint_id": "e"})
+        made = await http.post(f"{first.control}/admin/v1/keys", json={"aliases": ["m"]}, headers=admin)
+        caller = {"authorization": f"Bearer {made.json()['secret']}"}
+        seen: list[int] = []
+
+        async def ask() -> None:
+            body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+            answer = await http.post(f"{second.data}/v1/chat/completions", json=body, headers=caller)
+            seen.append(answer.status_code)
+
+        await answered(second, "m", 401)
+        while not seen or seen[-1] != 200:
+            await ask()
+        seen.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(for_ever, ask)
+            for number in range(1, 11):
+                await put("endpoints/e", {"url": f"{one.url}/v1", "api_key": f"sk-{number}"})
+                enough = len(seen) + 3
+
+                async def more(enough: int = enough) -> bool:
+                    return len(seen) >= enough
+
+                await until(more)
+            nursery.cancel_scope.cancel()
+        assert set(seen) == {200}
+        assert await credential_of(one) == "Bearer sk-10"

@@ -34,7 +34,7 @@ def world() -> RoutingSnapshot:
 @pytest.mark.parametrize(
     ("command", "stream"),
     [
-        (ChangeEntities((UserRemoved("u"),)), "key:filed"),
+        (ChangeEntities((UserRemoved("u"),)), "pool:filed"),
         (RemoveKey("made"), "pool:filed"),
         (RemoveKey("filed"), "pool:filed"),
         (DefineKey(key("filed")), "key:filed"),

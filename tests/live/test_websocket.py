@@ -72,7 +72,7 @@ async def client(hub: LiveHub, *, narrow: bool = False) -> AsyncIterator[WebSock
     pair = trio.testing.lockstep_stream_pair if narrow else trio.testing.memory_stream_pair
     ours, theirs = pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_live, theirs, hub)
+        nursery.start_soon(partial(serve_live, theirs, hub=hub))
         connection = await wrap_client_stream(nursery, cast("Any", ours), "pointsman.example", "/live")
         yield connection
         nursery.cancel_scope.cancel()
@@ -182,7 +182,7 @@ async def test_a_client_that_reads_nothing_is_given_up(hub: LiveHub, chat: Chat,
     """After a minute, and without an error."""
     ours, theirs = trio.testing.lockstep_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_live, theirs, hub)
+        nursery.start_soon(partial(serve_live, theirs, hub=hub))
         await ours.send_all(_UPGRADE)
         assert b" 101 " in await ours.receive_some()
     assert 60 <= autojump_clock.current_time() < 70
@@ -198,7 +198,7 @@ async def test_cancelling_the_server_closes_with_1001(hub: LiveHub) -> None:
 
         async def serve() -> None:
             with server:
-                await serve_live(theirs, hub)
+                await serve_live(theirs, hub=hub)
 
         nursery.start_soon(serve)
         connection = await wrap_client_stream(nursery, cast("Any", ours), "pointsman.example", "/live")
@@ -228,7 +228,7 @@ async def test_a_client_that_leaves_ends_quietly(hub: LiveHub, autojump_clock: M
     """With the closing handshake or by cutting the line; `serve_live` returns and nobody watches any more."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as server:
-        server.start_soon(serve_live, theirs, hub)
+        server.start_soon(partial(serve_live, theirs, hub=hub))
         async with trio.open_nursery() as nursery:
             connection = await wrap_client_stream(nursery, cast("Any", ours), "pointsman.example", "/live")
             await message(connection)
@@ -249,7 +249,7 @@ async def test_what_is_no_handshake_ends_quietly(hub: LiveHub, autojump_clock: M
     """The stream is closed; nothing is raised and nothing watches."""
     ours, theirs = trio.testing.memory_stream_pair()
     await ours.send_all(head)
-    await serve_live(theirs, hub)
+    await serve_live(theirs, hub=hub)
     assert hub.watchers == 0
     assert autojump_clock.current_time() < 10
 
@@ -275,3 +275,28 @@ async def test_it_runs_behind_the_gateways_own_server(nursery: trio.Nursery, hub
     with trio.fail_after(5):
         while server.connections or hub.watchers:
             await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_client_that_may_not_watch_any_more_is_told_so(
+    hub: LiveHub, chat: Chat, autojump_clock: MockClock
+) -> None:
+    """WS-1, AUTH-9: within a second, also where there is nothing to tell; what happens then it does not hear."""
+    for has_news in (False, True):
+        ours, theirs = trio.testing.memory_stream_pair()
+        admitted = [True]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(serve_live, theirs, lambda: admitted[0], hub=hub))  # noqa: B023 - ends within
+            connection = await wrap_client_stream(nursery, cast("Any", ours), "pointsman.example", "/live")
+            await message(connection)
+            admitted[0] = False
+            since = autojump_clock.current_time()
+            if has_news:
+                chat.define(weight=7)
+                hub.ring()
+            with pytest.raises(ConnectionClosed) as closed:
+                await connection.get_message()
+            assert closed.value.reason is not None
+            assert closed.value.reason.code == 1008
+            assert autojump_clock.current_time() - since <= 1.1
+            nursery.cancel_scope.cancel()
+    assert hub.watchers == 0

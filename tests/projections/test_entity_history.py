@@ -275,12 +275,20 @@ def test_what_became_of_a_model_is_told(log: tuple[Event, ...], expected: str) -
             ),
         ),
         ((*MODELS, TARIFF, TariffBegan("t1")), "tariff t1 of model c1 (chat) is in force from here on"),
-        ((*MODELS, TARIFF, TariffBegan("t1"), TARIFF), "tariff t1 of model c1 (chat): not in force until it begins"),
+        ((*MODELS, TARIFF, TariffBegan("t1"), TARIFF), "tariff t1 of model c1 (chat): nothing changed"),
+        (
+            (*MODELS, TARIFF, TariffEnded("t1"), TARIFF),
+            "tariff t1 of model c1 (chat): not in force until it begins",
+        ),
         (
             (*MODELS, TARIFF, attrs.evolve(TARIFF, valid_from=None)),
             "tariff t1 of model c1 (chat): from 2026-11-29 → at once, in force from here on",
         ),
-        ((*MODELS, TARIFF, TariffEnded("t1")), "tariff t1 of model c1 (chat) is not in force; nothing changed"),
+        ((*MODELS, TARIFF, TariffEnded("t1")), "tariff t1 of model c1 (chat) has ended before it began"),
+        (
+            (*MODELS, TARIFF, TariffEnded("t1"), TariffEnded("t1")),
+            "tariff t1 of model c1 (chat) is not in force; nothing changed",
+        ),
         (
             (*MODELS, TARIFF, TariffBegan("t1"), TariffEnded("t1")),
             "tariff t1 of model c1 (chat) is not in force any more",

@@ -14,6 +14,7 @@ from litestar import Response, post
 from litestar.params import JSONBody
 
 from adapters.http.admin.bodies import StrictBody
+from adapters.http.admin.destinations import allowed
 from adapters.http.admin.entrance import OPERATE, Who
 from adapters.http.admin.given import Given
 from adapters.http.admin.mutation import Mutation, Wish
@@ -23,7 +24,7 @@ from adapters.http.admin.receipt import Receipt
 from adapters.submitted import Submitted, Unusable
 from engine.errors import Rejected
 from engine.names import Stream
-from engine.snapshot import FILE
+from engine.snapshot import SENT, RoutingSnapshot
 
 _ENDINGS: Final = {"json": (".json",), "yaml": (".yaml", ".yml"), "toml": (".toml",)}
 _LONGEST: Final = 128
@@ -33,7 +34,7 @@ _MOST: Final = 100
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """A file, as `name` says: its source is `file:` and that name."""
+    """A file, as `name` says: its source is `sent:` and that name."""
 
     name: str
     "Without folders, e.g. `routes.yaml`; the ending names the format."
@@ -67,19 +68,22 @@ class _ForFile(Who):
 async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody[Sent]) -> Response[Applied]:
     """Make the table what a configuration file says: define what differs, and remove what files had defined and this
     one does not name. An export (`pointsman: 1`) is taken too: what its sections do not name goes, but for what a file
-    manages. With `dry_run`, tell what that would change.
+    manages. With `dry_run`, tell what that would change. To have a credential sent where it was not sent before asks for
+    the scope admin.
     """
     _check_name(data)
     submitted = await _read(office, data)
     if submitted.grants:
         mutation.who.needs("admin", "A document with tokens or released sources")
-    source = FILE + data.name
+    source = SENT + data.name
     if submitted.is_files:
         mutation = attrs.evolve(mutation, who=_ForFile(mutation.who.token_id, mutation.who.scope, source))
+
+    def compose(snapshot: RoutingSnapshot) -> Wish:
+        return allowed(mutation, snapshot, Wish(submitted.command, secrets=submitted.credentials))
+
     try:
-        done = await mutation.write(
-            lambda _: Wish(submitted.command, secrets=submitted.credentials), about=f"source:{source}"
-        )
+        done = await mutation.write(compose, about=f"source:{source}")
     except Rejected as rejected:
         raise Invalid(_faults(submitted.told(rejected))) from None
     left = tuple(_left(stream) for stream in submitted.left_alone(done.snapshot, mutation.who.actor))

@@ -10,17 +10,16 @@ from typing import Annotated, Any, Final
 import attrs
 from litestar.params import Body
 
+from adapters.credential_names import REFERENCES, is_credential, is_reference
 from adapters.http.admin.bounds import AtLeastOne, Count, Rate
+from adapters.http.admin.destinations import allowed
 from adapters.http.admin.mutation import Mutation, Wish, wish
 from adapters.http.admin.problems import Fault, Invalid
 from adapters.http.admin.resource import Resource, routes_of
 from engine import events
 from engine.names import CredentialId
 from engine.snapshot import RoutingSnapshot
-from engine.urls import normalise
 
-_REFERENCE: Final = re.compile(r"(env|file):[\x21-\x7e]{1,256}")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SECRET: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,8190}[\x21-\x7e])?")
 
 Credential = Annotated[
@@ -83,12 +82,12 @@ def credential_of(
 ) -> tuple[CredentialId | None, dict[CredentialId, str]]:
     """What a body states of a credential: its name, and the secret for the vault where there is one. Raises Invalid."""
     if api_key is None:
-        if name is not None and not (_NAME.fullmatch(name) or _REFERENCE.fullmatch(name)):
+        if name is not None and not is_credential(name):
             what, valid = "no name of a credential", "a name that was shown, env:NAME or file:PATH"
             raise Invalid((Fault(where=f"{where}credential", what=what, valid=valid),))
         return name, {}
-    if api_key.startswith(("env:", "file:")):
-        if not _REFERENCE.fullmatch(api_key):
+    if api_key.startswith(REFERENCES):
+        if not is_reference(api_key):
             raise Invalid((Fault(where=f"{where}api_key", what="refers to nothing", valid="env:NAME or file:PATH"),))
         return api_key, {}
     if not _SECRET.fullmatch(api_key):
@@ -99,22 +98,10 @@ def credential_of(
     return credential, {credential: api_key}
 
 
-def address_of(url: str) -> str:
-    """Where a URL leads, however it is written."""
-    try:
-        return normalise(url)
-    except ValueError:
-        return url
-
-
 def _endpoint(mutation: Mutation, snapshot: RoutingSnapshot, endpoint_id: str, body: Endpoint) -> Wish:
     credential, secrets = credential_of(mutation, body.credential, body.api_key)
-    old = snapshot.catalogue.endpoints.get(endpoint_id)
-    before = None if old is None else (old.credential, address_of(old.url))
-    if credential is not None and before != (credential, address_of(body.url)):
-        mutation.who.needs("admin", "To say where a credential is sent")
     fact = events.EndpointDefined(endpoint_id, body.url, credential, body.auth_header, body.auth_prefix, body.name)
-    return wish(fact, secrets=secrets)
+    return allowed(mutation, snapshot, wish(fact, secrets=secrets))
 
 
 def _show_endpoint(snapshot: RoutingSnapshot, endpoint_id: str) -> EndpointShown:

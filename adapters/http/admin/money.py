@@ -18,6 +18,7 @@ from adapters.http.admin.resource import Resource, routes_of
 from adapters.http.admin.times import Time, told, unix_us
 from engine import events
 from engine.catalogue import Ledger
+from engine.commands import ChangeEntities
 from engine.names import TariffId, UserId
 from engine.snapshot import RoutingSnapshot
 
@@ -75,6 +76,8 @@ class TariffShown(Tariff):
     id: str
     is_current: bool
     "Whether it has begun and not ended."
+    has_ended: bool
+    "Whether it is over, and begins no more unless it is defined anew."
 
 
 @get(_CREDITS, opt=READ, responses=READS, tags=_TAGS, operation_id="getCredits")
@@ -138,13 +141,14 @@ def _check(snapshot: RoutingSnapshot, user_id: UserId) -> None:
         raise missing("user", user_id)
 
 
-def _tariff(_: Mutation, _snapshot: RoutingSnapshot, tariff_id: TariffId, body: Tariff) -> Wish:
+def _tariff(mutation: Mutation, _snapshot: RoutingSnapshot, tariff_id: TariffId, body: Tariff) -> Wish:
     begin, end = (None if time is None else unix_us(time) for time in (body.valid_from, body.valid_until))
     if begin is not None and begin < 0:
         raise Invalid((Fault(where="valid_from", what="is before 1970", valid="a time since 1970"),))
     if end is not None and end <= (begin or 0):
         raise Invalid((Fault(where="valid_until", what="is over when it begins", valid="a time after valid_from"),))
-    return wish(events.TariffDefined(tariff_id, body.model_id, body.input_price, body.output_price, begin, end))
+    defined = events.TariffDefined(tariff_id, body.model_id, body.input_price, body.output_price, begin, end)
+    return Wish(ChangeEntities((defined,), at_us=mutation.office.unix_us()))
 
 
 def _show_tariff(snapshot: RoutingSnapshot, tariff_id: TariffId) -> TariffShown:
@@ -158,6 +162,7 @@ def _show_tariff(snapshot: RoutingSnapshot, tariff_id: TariffId) -> TariffShown:
         valid_from=None if defined.valid_from is None else told(defined.valid_from),
         valid_until=None if defined.valid_until is None else told(defined.valid_until),
         is_current=tariff.is_current,
+        has_ended=tariff.has_ended,
     )
 
 

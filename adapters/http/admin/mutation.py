@@ -17,7 +17,7 @@ from adapters.http.admin.conditions import Conditions
 from adapters.http.admin.entrance import Who
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal
-from adapters.http.admin.receipt import Receipt
+from adapters.http.admin.receipt import Receipt, warnings_of
 from engine.commands import ChangeEntities, Command
 from engine.errors import IdempotencyConflict, Outdated, Problem, Rejected, StoreUnavailable
 from engine.events import EntityEvent
@@ -178,6 +178,9 @@ class Mutation:
             if now.position >= written.position and (known is None or known.position <= written.position):
                 headers["etag"] = etag_of(now, done.about)
             # Where others have changed it since, this change's own version is not told.
+        warnings = [] if written.is_repeated else warnings_of(done.snapshot, written.events, self.office.change)
+        if warnings:
+            body["warnings"] = warnings
         if written.is_repeated:
             body["is_repeated"] = True
         if done.is_applied is not None:

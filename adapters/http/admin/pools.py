@@ -12,14 +12,16 @@ from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import MergePatch, StrictBody, checked, merged
+from adapters.http.admin.destinations import allowed
 from adapters.http.admin.entrance import OPERATE, READ
 from adapters.http.admin.given import Given
-from adapters.http.admin.inventory import ApiKey, address_of, credential_of
+from adapters.http.admin.inventory import ApiKey, credential_of
 from adapters.http.admin.mutation import Mutation, Place, Receipt, Wish
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, READS, missing
 from adapters.http.admin.resource import fields_of, patch_of
 from engine.commands import DefinePool, RemovePool
+from engine.destinations import address_of
 from engine.names import Alias, CredentialId, Stream
 from engine.snapshot import (
     Affinity,
@@ -108,23 +110,17 @@ def _stream(snapshot: RoutingSnapshot, alias: Alias) -> Stream:
 
 
 def _define(mutation: Mutation, snapshot: RoutingSnapshot, alias: Alias, body: PoolBody) -> Wish:
-    old = snapshot.pools.get(alias)
-    before = set() if old is None else {(one.credential, address_of(one.url)) for one in old.providers}
     secrets: dict[CredentialId, str] = {}
     providers = []
     for place, stated in enumerate(body.providers):
         where = f"providers[{place}]."
         credential, secret = credential_of(mutation, stated.credential, stated.api_key, where=where)
-        address = address_of(stated.url)
-        if credential is not None and (credential, address) not in before:
-            mutation.who.needs("admin", "To say where a credential is sent")
         secrets.update(secret)
         fields = {field.name: getattr(stated, field.name) for field in attrs.fields(Provider)}
-        providers.append(Provider(**{**fields, "url": address, "credential": credential}))
+        providers.append(Provider(**{**fields, "url": address_of(stated.url), "credential": credential}))
     fields = {field.name: getattr(body, field.name) for field in attrs.fields(PoolFields)}
-    return Wish(
-        DefinePool(Pool(alias=alias, keys=body.keys, providers=tuple(providers), **fields)), secrets, _below_pool
-    )
+    pool = Pool(alias=alias, keys=body.keys, providers=tuple(providers), **fields)
+    return allowed(mutation, snapshot, Wish(DefinePool(pool), secrets, _below_pool))
 
 
 def _below_pool(where: Place) -> Place:

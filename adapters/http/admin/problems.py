@@ -25,7 +25,7 @@ from engine.errors import (
     Rejected,
     StoreError,
 )
-from engine.snapshot import FILE
+from engine.snapshot import file_of
 
 _QUOTED: Final = re.compile(r"""(['"])([^'"]{96})[^'"]+\1""")
 _RUN: Final = re.compile(r"(\S{96})\S{33,}")
@@ -145,7 +145,7 @@ def _owned(_request: Any, error: Owned) -> Response[Any]:
     entity = f"{kind} {name!r}" if name else kind
     return problem(
         409,
-        f"{entity} is managed by the file {error.owner.removeprefix(FILE)!r}: change it there, or have its source "
+        f"{entity} is managed by the file {file_of(error.owner)!r}: change it there, or have its source "
         f"released first, by POST /admin/v1/sources/{quote(error.owner)}/release or "
         f"`pointsman sources release {error.owner}`.",
     )

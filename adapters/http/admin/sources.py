@@ -22,13 +22,13 @@ from adapters.http.admin.receipt import Receipt
 from engine.commands import ChangeEntities
 from engine.events import SourceClaimed, SourceReleased
 from engine.names import Position, Source
-from engine.snapshot import FILE, RoutingSnapshot
+from engine.snapshot import RoutingSnapshot, is_owning
 
 
 @attrs.frozen(kw_only=True)
 class SourceShown:
     source: str
-    "`file:` and the file's name."
+    "`file:` and the name of a file that a gateway watches, or `sent:` and that of one that came by /apply."
     is_released: bool
     released_at: int | None
     "The position of its release."
@@ -92,7 +92,7 @@ async def claim(mutation: Given[Mutation], source: FromPath[str]) -> Response[So
         _known(snapshot, source)
         return Wish(ChangeEntities((SourceClaimed(source),)))
 
-    detail = f"{source} is read again when it changes, and when its gateway starts."
+    detail = f"{source} is taken again: when it changes, when its gateway starts, or when it is sent."
     return await mutation.make(compose, about=f"source:{source}", more={"detail": detail})
 
 
@@ -106,7 +106,7 @@ def _sources(snapshot: RoutingSnapshot) -> dict[Source, SourceShown]:
     newest: dict[Source, Position] = {}
     there = _there(snapshot)
     for stream, known in snapshot.streams.items():
-        if not known.source.startswith(FILE):
+        if not is_owning(known.source):
             continue
         kind, _, name = stream.partition(":")
         newest[known.source] = max(newest.get(known.source, 0), known.position)

@@ -58,13 +58,13 @@ class Gateway:
         return refusal(there, there.keys["k"], there.pools["one"])
 
 
-async def gateway(nursery: trio.Nursery, memory: MemoryEventLog) -> Gateway:
+async def gateway(nursery: trio.Nursery, memory: MemoryEventLog, *, ahead_us: int = 0) -> Gateway:
     log = TroubledLog(memory)
     follower = Follower(log, routing.empty(), fold=routing.fold)
     await follower.catch_up()
     nursery.start_soon(follower.run, lambda _snapshot, _touched: None)
     writer = Writer(log, follower, new_id=lambda: UUID(int=next(_ids)), change=routing.change)
-    return Gateway(log, follower, writer, Timekeeper(writer, unix_us=wall_us))
+    return Gateway(log, follower, writer, Timekeeper(writer, unix_us=lambda: wall_us() + ahead_us))
 
 
 @pytest.fixture
@@ -144,7 +144,8 @@ async def test_what_came_about_while_nobody_ran_is_made_up_for(
     late = await gateway(nursery, memory)
     nursery.start_soon(late.timekeeper.run)
     await until(lambda: late.follower.snapshot.catalogue.tariffs["t1"].is_current)
-    assert await turns(memory) == ["TariffBegan", "TariffEnded"]
+    assert await turns(memory) == ["TariffBegan", "TariffEnded", "TariffEnded"]
+    assert late.follower.snapshot.catalogue.tariffs["t3"].has_ended
     assert not late.follower.snapshot.catalogue.tariffs["t2"].is_current
 
 
@@ -162,6 +163,24 @@ async def test_two_clocks_say_each_thing_once(
     await trio.sleep(10 * 3600)
     assert sorted(await turns(memory)) == ["TariffBegan"] * 5 + ["TariffEnded"] * 5
     assert first.follower.snapshot == second.follower.snapshot
+
+
+async def test_clocks_that_differ_do_not_argue(
+    first: Gateway, nursery: trio.Nursery, memory: MemoryEventLog, autojump_clock: trio.testing.MockClock
+) -> None:
+    """DEF-16, SYNC-5: the quick clock begins and ends it; the slow one, for whom it is on, takes nothing back."""
+    del autojump_clock
+    quick = await gateway(nursery, memory, ahead_us=HOUR // 2)
+    nursery.start_soon(quick.timekeeper.run)
+    await quick.told(TariffDefined("t", "m", "1", "0", BEGUN + 2 * HOUR, BEGUN + 3 * HOUR))
+    seen = []
+    for _ in range(20):
+        first.timekeeper.ring()
+        quick.timekeeper.ring()
+        await trio.sleep(900)
+        seen.append(first.reason)
+    assert seen.count(Reason.PAYMENT_REQUIRED) == 4
+    assert await turns(memory) == ["TariffBegan", "TariffEnded"]
 
 
 async def test_a_store_that_is_away_delays_it(
