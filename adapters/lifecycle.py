@@ -13,7 +13,7 @@ import trio
 
 from adapters.configuration import ConfigurationFile
 from adapters.http.server import Server
-from adapters.store import Sync
+from adapters.store import Sync, SyncState
 from engine.names import Alias, Position
 from engine.pool.circuit import Turn
 from engine.pool.view import PoolView
@@ -61,13 +61,20 @@ class State:
         detail: dict[str, Any] = {
             "status": "ready" if self.is_ready() else "draining" if self.is_draining else "stuck",
             "position": self._router.snapshot.position,
-            "log": self._follower.failing_since or "readable",
+            "log": self._log_is(),
             "sync": self._sync.status.state.value,
             "faults": len(self._router.snapshot.faults),
         }
         if self._file is not None:
             detail["file"] = attrs.asdict(self._file.status)
         return self.is_ready(), detail
+
+    def _log_is(self) -> str:
+        """Readable, or why it is not. One that is told of news and never looks by itself would not find out."""
+        status = self._sync.status
+        if self._follower.failing_since is None and status.state is not SyncState.CONNECTED and status.error:
+            return f"not connected: {status.error}"
+        return self._follower.failing_since or "readable"
 
     def views(self) -> list[PoolView]:
         found = (actor.view() for actor in self._router.actors.values())

@@ -19,6 +19,7 @@ from adapters.admin_token import Tokens, own_token
 from adapters.configuration import ConfigurationFile
 from adapters.credentials_watch import CredentialsWatch
 from adapters.http.admin.app import api
+from adapters.http.admin.entrance import known
 from adapters.http.asgi import Asgi
 from adapters.http.control import Control
 from adapters.http.inference import Inference
@@ -183,9 +184,10 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 serve_live=partial(serve_live, hub=live),
                 explain=recent.explain,
                 admin=Asgi(api(office)),
+                admits=lambda headers: known(office, headers) is not None,
             )
             data_server = Server(inference, poller=poller, clock=clock.monotonic_ns)
-            control_server = Server(control, poller=poller, clock=clock.monotonic_ns)
+            control_server = Server(control, poller=poller, clock=clock.monotonic_ns, body_bound=control.body_bound)
             running.start_soon(control_server.serve, control_socket)
             running.start_soon(stop_when_asked, asked, state, data_server, settings.drain_s)
             _log.info(

@@ -7,7 +7,7 @@ spends nothing (ORDER-2).
 import hmac
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 import attrs
@@ -16,6 +16,7 @@ from engine.catalogue import Token
 from engine.errors import Reason, Refused
 from engine.events import NIL
 from engine.names import Alias, Digest
+from engine.refusals import not_let_in
 from engine.rules import first_match
 from engine.snapshot import Action, Grants, Key, Pool, RoutingSnapshot
 
@@ -23,6 +24,8 @@ BATCH: Final = "batch"
 """The purpose of the keys that escalation models are open to (SYNC-4)."""
 PLATFORM: Final = "platform"
 """The purpose of keys that are not for inference (SYNC-8)."""
+_MAPPED_BITS: Final = 96
+"""Of an IPv6 address that is an IPv4 one, those before it."""
 
 
 @attrs.frozen
@@ -130,9 +133,9 @@ def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None, at:
             raise Refused(Reason.UNAUTHENTICATED)
         reason = refusal(snapshot, key, pool)
         if reason is not None:
-            raise Refused(reason, key_id=None if key is None else key.key_id)
+            raise not_let_in(snapshot, presented, key, pool, reason, at)
     if presented is not None and pool.rules:
-        pool = _follow_rules(snapshot, pool, key)
+        pool = _follow_rules(snapshot, pool, presented, key, at)
     if not pool.providers:
         raise Refused(Reason.UNAVAILABLE)
     return Admission(pool, key)
@@ -161,18 +164,27 @@ def _is_within(address: str, cidrs: tuple[str, ...]) -> bool:
     try:
         there = ip_address(address)
         mapped = there.ipv4_mapped if isinstance(there, IPv6Address) else None
-        return any((mapped or there) in ip_network(cidr) for cidr in cidrs)
+        return any((mapped or there) in _network(cidr) for cidr in cidrs)
     except ValueError:
         return False
 
 
-def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Pool:
+def _network(cidr: str) -> IPv4Network | IPv6Network:
+    """Without IPv6 clothes, as addresses are compared: `::ffff:10.0.0.0/104` is 10.0.0.0/8. Raises ValueError."""
+    network = ip_network(cidr)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
+def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, presented: Digest, key: Key | None, at: int) -> Pool:
     rule = first_match(pool, key.all_labels if key is not None else {})
     if rule is None:
         return pool
-    key_id = None if key is None else key.key_id
     if rule.action is Action.DENY:
-        raise Refused(Reason.FORBIDDEN, key_id=key_id)
+        key_id = None if key is None else key.key_id
+        raise Refused(Reason.FORBIDDEN, key_id=key_id, pool=pool.alias, why="a rule of the pool denies it")
     # One hop: the target's own rules are not asked (RULE-6).
     target = snapshot.pools.get(rule.target or "")
     if target is None:
@@ -181,5 +193,5 @@ def _follow_rules(snapshot: RoutingSnapshot, pool: Pool, key: Key | None) -> Poo
     if not (rule.opens_target or is_open(snapshot, target)):
         reason = refusal(snapshot, key, target)
         if reason is not None:
-            raise Refused(reason, key_id=key_id)
+            raise not_let_in(snapshot, presented, key, target, reason, at)
     return target

@@ -97,7 +97,7 @@ def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Sour
         ("keys", manifest.keys, snapshot.keys, keys),
     ):
         problems += [
-            Problem((kind, name), f"is not this file's: {_maker(snapshot, kind, name)}", "another name")
+            Problem((kind, name), f"is not this file's: {_maker(snapshot, kind, name)}", _cure(kind))
             for name in wished
             if name in present and name not in mine
         ]
@@ -108,14 +108,14 @@ def _of_manifest(snapshot: RoutingSnapshot, command: ApplyManifest, source: Sour
         manifest = attrs.evolve(manifest, settings=snapshot.settings)
     problems += _led_to(snapshot, pools.keys() - manifest.pools.keys(), but=pools)
     gone = frozenset(keys.keys() - manifest.keys.keys())
-    left = {alias: pool for alias, pool in pools_without(snapshot, gone).items() if alias not in pools}
+    losing = pools_without(snapshot, gone) if gone else {}
+    left = {alias: pool for alias, pool in losing.items() if alias not in pools}
     for alias in left if source is not None else ():
         if snapshot.owner(f"pool:{alias}") is not None:
             what = f"lists a key of this file that would be gone, and {_maker(snapshot, 'pools', alias)}"
             problems.append(Problem(("pools", alias, "keys"), what, "a pool that does not list it"))
-    present = Manifest({**pools, **{alias: snapshot.pools[alias] for alias in left}}, keys, snapshot.settings)
-    wished = attrs.evolve(manifest, pools={**left, **manifest.pools})
-    return Scope(snapshot, present, wished, tuple(problems))
+    there = Manifest({**pools, **{alias: snapshot.pools[alias] for alias in left}}, keys, snapshot.settings)
+    return Scope(snapshot, there, attrs.evolve(manifest, pools={**left, **manifest.pools}), tuple(problems))
 
 
 def _maker(snapshot: RoutingSnapshot, kind: str, name: str) -> str:
@@ -163,6 +163,10 @@ def problems_of_address(snapshot: RoutingSnapshot, alias: Alias) -> tuple[Proble
         return ()
     what = "has a part between slashes that is empty, . or .., so that no address leads to it"
     return (Problem(("pools", alias), what, "another name"),)
+
+
+def _cure(kind: str) -> str:
+    return f"another name, or delete the {kind.removesuffix('s')} there first"
 
 
 def _led_to(snapshot: RoutingSnapshot, gone: Collection[Alias], *, but: Collection[Alias]) -> Iterator[Problem]:

@@ -73,8 +73,8 @@ class Table:
         noted = self._noted.get(stream)
         if noted is None:
             known = self.streams.get(stream)
-            first = [0, 0, recorded.actor] if known is None else [known.version, known.position, known.source]
-            noted = self._noted[stream] = first
+            noted = [0, 0, recorded.actor] if known is None else [known.version, known.position, known.source]
+            self._noted[stream] = noted
         noted[0] += 1
         noted[1] = recorded.position
         if not self._is_let_be(recorded, noted[2]):

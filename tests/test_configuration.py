@@ -15,13 +15,13 @@ from adapters.store.memory import MemoryEventLog
 from adapters.store.shelf import MemoryShelf
 from adapters.store.unlocking import open_vault
 from adapters.store.vault_key import random_key
-from engine.commands import ChangeEntities, DefineKey
+from engine.commands import ApplyManifest, ChangeEntities, DefineKey
 from engine.errors import Owned
 from engine.events import SourceClaimed, SourceReleased
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from projections import routing
-from tests.engine.tables import key
+from tests.engine.tables import key, manifest
 
 SOURCE = "file:routes.json"
 
@@ -100,3 +100,19 @@ async def test_a_released_file_is_left_alone_when_it_changes(rig: Rig) -> None:
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
     assert rig.file.status.problems == ()
+
+
+async def test_a_file_that_takes_over_says_so(rig: Rig) -> None:
+    """DEF-46: gateways with files of different names would replace each other's parts in silence."""
+    for actor, name in (("file:other.json", "one"), ("sent:more.json", "two")):
+        await rig.write(ApplyManifest(manifest(keys=[key(name)])), actor)
+    rig.put("three")
+    with capture_logs() as logged:
+        assert await rig.start()
+    warnings = [line for line in logged if line["log_level"] == "warning"]
+    told = {(line["source"], line["managed_by"], line["entities"]) for line in warnings}
+    assert told == {(SOURCE, "file:other.json", 1), (SOURCE, "sent:more.json", 1)}
+    with capture_logs() as logged:
+        rig.put("three", "four")
+        assert await rig.start()
+    assert not [line for line in logged if line["log_level"] == "warning"]

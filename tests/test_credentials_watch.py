@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from adapters.credentials_watch import CredentialsWatch
 from adapters.store import SyncState, SyncStatus, UnknownCredential
@@ -48,8 +49,11 @@ def logged() -> Iterator[list[Any]]:
         yield lines
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_vault_is_read_until_nothing_is_missing(nursery: trio.Nursery, logged: list[Any]) -> None:
+async def test_a_vault_is_read_until_nothing_is_missing(
+    nursery: trio.Nursery,
+    logged: list[Any],
+    autojump_clock: MockClock,  # noqa: ARG001 - it makes the waits short
+) -> None:
     """SYNC-23, house §8: a read that fails is tried again, later and later; each thing is told once."""
     vault = SlowVault(failures=9)
     watch = CredentialsWatch(vault)
@@ -63,8 +67,11 @@ async def test_a_vault_is_read_until_nothing_is_missing(nursery: trio.Nursery, l
     assert [line.get("provider", line["problem"]) for line in logged] == ["cred-a", "the database is locked"]
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_store_that_is_back_is_asked_at_once(nursery: trio.Nursery, logged: list[Any]) -> None:
+async def test_a_store_that_is_back_is_asked_at_once(
+    nursery: trio.Nursery,
+    logged: list[Any],
+    autojump_clock: MockClock,  # noqa: ARG001 - it makes the waits short
+) -> None:
     """SYNC-23: the wait between two reads ends when the store's news come again, or with a new table."""
     vault = SlowVault(failures=9)
     watch = CredentialsWatch(vault)
@@ -84,8 +91,11 @@ async def test_a_store_that_is_back_is_asked_at_once(nursery: trio.Nursery, logg
     assert len(logged) == 2
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_reference_is_not_looked_for_in_the_vault(nursery: trio.Nursery, logged: list[Any]) -> None:
+async def test_a_reference_is_not_looked_for_in_the_vault(
+    nursery: trio.Nursery,
+    logged: list[Any],
+    autojump_clock: MockClock,  # noqa: ARG001 - it makes the waits short
+) -> None:
     """ERR-12: what the environment lacks is told, once, and no read of the vault would bring it."""
     vault = SlowVault(failures=0)
     watch = CredentialsWatch(vault)

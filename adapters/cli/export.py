@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from adapters.cli.gateway_client import AdminApi
+from adapters.cli.left_out import left_out
 from adapters.cli.progress import progress
 from adapters.cli.reaching import Where, place_options
 from adapters.cli.writing import write_file
+from projections.phrases import printable
 
 _TYPES = {".json": "application/json", ".yaml": "application/yaml", ".yml": "application/yaml"}
 
@@ -44,3 +46,5 @@ async def _export(out: Path | None, force: bool, at: int | None, digests: bool, 
     else:
         write_file(out, document.removesuffix(b"\n") + b"\n", force=force)
         click.echo(f"{out} is written.", err=True)
+    for warning in left_out("export.json" if accept == _TYPES[".json"] else "export.yaml", document):
+        click.echo(printable(f"warning: {warning}"), err=True)

@@ -4,11 +4,11 @@ Law: a key's secret is printed once, when it is made; one that is brought along 
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from adapters.cli.gateway_client import AdminApi
+from adapters.cli.gateway_client import AdminApi, Declined
 from adapters.cli.kinds import KINDS
 from adapters.cli.reaching import Where, place_options
 from adapters.cli.reading import json_option
@@ -16,6 +16,10 @@ from adapters.cli.receipts import print_receipt, print_secret
 from adapters.cli.stating import secret_from
 from adapters.cli.tables import print_json, print_rows
 from adapters.cli.times import SpanType, TimeType
+from engine.credentials import OVERLAP_S
+from projections.phrases import printable
+
+_MISSING: Final = 404
 
 
 @click.group()
@@ -67,12 +71,17 @@ async def _create(body: dict[str, Any], file: str | None, as_json: bool, api: Ad
 
 @keys.command()
 @click.argument("key_id")
-@click.option("--overlap", type=SpanType(), help="How long the present secret stays good, such as 24h; 0: not at all.")
+@click.option(
+    "--overlap",
+    type=SpanType(),
+    default=OVERLAP_S,
+    help="How long the present secret stays good, such as 24h; by default an hour. 0 for one that leaked.",
+)
 @place_options
 @json_option
-def rotate(*, key_id: str, overlap: int | None, where: Where, as_json: bool) -> None:
+def rotate(*, key_id: str, overlap: int, where: Where, as_json: bool) -> None:
     """Give a key another secret, and print it, alone on standard output: it cannot be printed again."""
-    body = {} if overlap is None else {"overlap_s": overlap}
+    body = {"overlap_s": overlap}
 
     async def job(api: AdminApi) -> None:
         receipt = await api.change("POST", "keys", key_id, "rotate", body=body)
@@ -89,7 +98,12 @@ def revoke(*, key_id: str, where: Where, as_json: bool) -> None:
     """Revoke a key: from then on every request with it is refused."""
 
     async def job(api: AdminApi) -> None:
-        print_receipt(await api.change("DELETE", "keys", key_id), as_json=as_json)
+        is_there = await _is_there(key_id, api)
+        receipt = await api.change("DELETE", "keys", key_id)
+        if is_there or as_json:
+            print_receipt(receipt, as_json=as_json)
+        else:
+            click.echo(f"Key {printable(key_id)} was revoked already; nothing was changed.")
 
     where.work(job)
 
@@ -108,6 +122,16 @@ def list_(*, where: Where, as_json: bool) -> None:
             print_rows(found, KINDS["keys"].columns)
 
     where.work(job)
+
+
+async def _is_there(key_id: str, api: AdminApi) -> bool:
+    try:
+        await api.get("keys", key_id)
+    except Declined as error:
+        if error.status != _MISSING:
+            raise
+        return False
+    return True
 
 
 def _labels(stated: tuple[str, ...]) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Kind:
     "Whether it can be written as a whole."
     has_fields: bool = True
     "False: it is there or it is not."
+    needs_fields: bool = True
+    "Whether one cannot be made without any field stated."
     only_shown: frozenset[str] = frozenset()
     "Fields, beside the id, that are told and not taken."
 
@@ -79,8 +81,8 @@ _ALL: Final = (
     ),
     Kind(name="components", path="composites/*/components", id="deployment_id", is_patched=False),
     Kind(name="rules", path="models/*/rules", id="purpose", is_patched=False),
-    Kind(name="users", path="users", only_shown=frozenset({"groups", "balance", "is_funded"})),
-    Kind(name="groups", path="groups", only_shown=frozenset({"members", "grants"})),
+    Kind(name="users", path="users", needs_fields=False, only_shown=frozenset({"groups", "balance", "is_funded"})),
+    Kind(name="groups", path="groups", needs_fields=False, only_shown=frozenset({"members", "grants"})),
     Kind(name="members", path="groups/*/members", is_shown=False, has_fields=False, is_patched=False),
     Kind(name="grants", path="groups/*/grants", is_shown=False, has_fields=False, is_patched=False),
     Kind(name="tariffs", path="tariffs", only_shown=frozenset({"is_current", "has_ended"})),

@@ -14,16 +14,18 @@ def print_receipt(receipt: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(receipt)
     elif receipt.get("dry_run"):
-        print_plan(receipt)
+        print_plan(receipt, is_planned=True)
     else:
         click.echo(f"In force at position {receipt['position']}.{_waiting(receipt)}")
         if receipt.get("detail"):
             click.echo(printable(str(receipt["detail"])))
 
 
-def print_plan(receipt: Mapping[str, Any]) -> None:
-    """A line for everything that would be different."""
+def print_plan(receipt: Mapping[str, Any], *, is_planned: bool = False) -> None:
+    """A line for everything that would be different. `is_planned`: said first, since the sentences are in the past."""
     differences = receipt.get("diff") or ()
+    if is_planned and differences:
+        click.echo("Nothing is changed yet. Once it is:")
     for one in differences:
         sign = {"added": "+", "removed": "-"}.get(one["change"], "~")
         click.echo(f"{sign} {printable(one['sentence'])}")

@@ -58,7 +58,7 @@ def set_(
         path = kind.one_of(entity_id)
     if whole is not None and fields:
         raise click.UsageError("Give FIELD=VALUE or --file, not both.")
-    if not fields and whole is None and kind.has_fields:
+    if not fields and whole is None and kind.has_fields and kind.needs_fields:
         raise click.UsageError("Nothing is to be set: give FIELD=VALUE or --file.")
     if not (kind.is_defined or kind.is_patched) or (whole is not None and not kind.is_defined):
         raise click.UsageError(f"{kind.name} cannot be written so.")

@@ -7,6 +7,8 @@ from adapters.cli.reaching import Where, place_options
 from adapters.cli.reading import json_option
 from adapters.cli.receipts import print_receipt
 from adapters.cli.tables import print_json, print_rows
+from engine.errors import StartFailed
+from engine.snapshot import FILE, SENT
 
 
 @click.group()
@@ -33,12 +35,23 @@ def list_(*, where: Where, as_json: bool) -> None:
 
 
 def _turn(word: str, where: Where, source: str, *, as_json: bool) -> None:
-    named = source if ":" in source else f"file:{source}"
-
     async def job(api: AdminApi) -> None:
+        named = source if source.startswith((FILE, SENT)) else await _found(api, source)
         print_receipt(await api.change("POST", "sources", named, word), as_json=as_json)
 
     where.work(job)
+
+
+async def _found(api: AdminApi, name: str) -> str:
+    """The source of a file of that name."""
+    known = {one["source"] for one in await api.all("sources")}
+    match [prefix + name for prefix in (FILE, SENT) if prefix + name in known]:
+        case [one]:
+            return one
+        case []:
+            return FILE + name
+        case both:
+            raise StartFailed(f"{name} may be {' or '.join(both)}: say which.", wrong_input=True)
 
 
 @sources.command()
@@ -48,7 +61,8 @@ def _turn(word: str, where: Where, source: str, *, as_json: bool) -> None:
 def release(*, source: str, where: Where, as_json: bool) -> None:
     """Let go of what a file manages, so that it can be changed here.
 
-    SOURCE is file:NAME of a file that a gateway watches, sent:NAME of one that came by apply; NAME alone is file:NAME.
+    SOURCE is file:NAME of a file that a gateway watches, or sent:NAME of one that came by apply; NAME alone will do
+    where there is only one of them.
     """
     _turn("release", where, source, as_json=as_json)
 
@@ -60,6 +74,7 @@ def release(*, source: str, where: Where, as_json: bool) -> None:
 def claim(*, source: str, where: Where, as_json: bool) -> None:
     """Have a released file manage again what it defined.
 
-    SOURCE is file:NAME of a file that a gateway watches, sent:NAME of one that came by apply; NAME alone is file:NAME.
+    SOURCE is file:NAME of a file that a gateway watches, or sent:NAME of one that came by apply; NAME alone will do
+    where there is only one of them.
     """
     _turn("claim", where, source, as_json=as_json)

@@ -10,7 +10,9 @@ from adapters.cli.reaching import Where, place_options
 from adapters.cli.reading import json_option
 from adapters.cli.tables import print_fields, print_json, print_rows
 
-_COLUMNS = ("replica_id", "address", "version", "position", "behind", "age_s", "is_answering")
+_COLUMNS = ("replica_id", "address", "version", "position", "behind", "age_s")
+_OF_A_GATEWAY = ("replica_id", "uptime_s", "is_ready", "status", "sync")
+"""What a database that is looked at without a gateway has nothing to say about."""
 
 
 @click.command()
@@ -36,13 +38,28 @@ async def _status(as_json: bool, api: AdminApi) -> None:
     if as_json:
         print_json({"status": own, "replicas": replicas, "head": others["head"], "faults": faults})
         return
-    print_fields({**_flat(own), "head": others["head"]})
+    fields = {**_flat(own), "head": others["head"]}
+    if own["replica_id"]:
+        print_fields(fields)
+    else:
+        click.echo(
+            "Looked at on the database; no gateway was asked. Those that have told of themselves in it:"
+            if replicas
+            else "Looked at on the database; no gateway was asked, and none has told of itself in it."
+        )
+        print_fields({name: value for name, value in fields.items() if name not in _OF_A_GATEWAY})
     if replicas:
         click.echo()
-        print_rows(replicas, _COLUMNS)
+        _print_replicas(replicas, is_gateway=bool(own["replica_id"]))
     if faults:
         click.echo()
         print_rows(faults, ("alias", "model_id", "faults"))
+
+
+def _print_replicas(replicas: list[dict[str, Any]], *, is_gateway: bool) -> None:
+    """`asked` is the one whose answer this is; a database that was asked is none of them."""
+    rows = [{**one, "asked": "this one" if one["is_answering"] else ""} for one in replicas]
+    print_rows(rows, (*_COLUMNS, "asked") if is_gateway else _COLUMNS)
 
 
 def _flat(own: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _KINDS: Final = {
 @attrs.frozen
 class Policies:
     strategy: str
+    is_least_busy: bool
+    "Whether LiteLLM is told to ask the least busy, whatever its level."
     by_share: bool
     "Whether LiteLLM draws by weight, or by `rpm` or `tpm` where there is none."
     attempts: int
@@ -66,6 +68,7 @@ def policies(router: Source, litellm: Source) -> Policies:
     attempts, statuses = _retry_policy(router, _RETRIES if retries is None else int(retries))
     return Policies(
         strategy=strategy,
+        is_least_busy=router.take("routing_strategy") == "least-busy",
         by_share=by_share,
         attempts=attempts,
         on_status=statuses,

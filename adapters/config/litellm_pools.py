@@ -130,6 +130,11 @@ class PoolWriter:
                 f"{NOT_CARRIED} to pools with fallbacks or `order`: they go by level, to the least busy of each",
                 "routing_strategy",
             )
+        if policies.is_least_busy and any(by_level.values()):
+            policies.strategy_place.tell(
+                "in pools with fallbacks or `order` it chooses within a level, and so the strategy there is priority",
+                "routing_strategy",
+            )
         if policies.retries_place is None:
             return
         if any(len(chain) > 1 for chain in chains.values()):

@@ -13,7 +13,7 @@ from http import HTTPStatus
 import trio
 
 from adapters.http.messages import Application, Incoming, Response, Takeover
-from adapters.http.parsing import Bounds, RequestParser
+from adapters.http.parsing import BodyBound, Bounds, RequestParser
 from adapters.http.replay import replayed
 from adapters.wire import PlainWire
 from engine.errors import Reason, UpstreamFailed
@@ -33,10 +33,17 @@ class Phase(Enum):
 
 
 class Connection:
-    def __init__(self, wire: PlainWire, application: Application, bounds: Bounds, clock: Clock) -> None:
+    def __init__(
+        self,
+        wire: PlainWire,
+        application: Application,
+        bounds: Bounds,
+        clock: Clock,
+        body_bound: BodyBound | None = None,
+    ) -> None:
         self._wire = wire
         self._application = application
-        self._parser = RequestParser(bounds)
+        self._parser = RequestParser(bounds, body_bound)
         self._clock = clock
         self._address = ""
         self.scope = trio.CancelScope()

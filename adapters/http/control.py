@@ -5,17 +5,21 @@ nothing here waits for a provider or the store.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
 
 from adapters.admin_token import Tokens
-from adapters.http.messages import Application, Incoming, Response, Takeover
+from adapters.http.messages import Application, Fields, Incoming, Response, Takeover
+from adapters.http.parsing import Bounds
 from adapters.http.problems import status_of
 from adapters.observe import Observer
-from engine.errors import Refused
+from engine.errors import Reason, Refused
 
+STRANGERS_BODY_BYTES: Final = 16 * 1024
+"""The largest body that is read of a request without a good token; it is refused all the same."""
+_BODY_BYTES: Final = Bounds().body_bytes
 _ADMIN = ("/admin/", "/schema")
 _DECISIONS = "/decisions/"
 _LONGEST = 19
@@ -23,8 +27,9 @@ _METRICS_TYPE = (b"content-type", b"text/plain; version=1.0.0; charset=utf-8")
 
 
 class Control:
-    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket for as long as it may go on; `explain` tells a
-    decision by its number; `admin` answers what is below /admin and /schema.
+    """An application. `status` gives what `/health/ready` reports; `serve_live` runs one websocket while it may go on;
+    `explain` tells a decision by its number; `admin` answers what is below /admin and /schema, and `admits` tells
+    whether headers have a good token in its eyes.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Control:
         serve_live: Callable[[trio.abc.Stream, Callable[[], bool]], Awaitable[None]],
         explain: Callable[[int], Awaitable[dict[str, Any] | None]],
         admin: Application,
+        admits: Callable[[Fields], bool],
     ) -> None:
         self._observer = observer
         self._tokens = tokens
@@ -43,6 +49,7 @@ class Control:
         self._serve_live = serve_live
         self._explain = explain
         self._admin = admin
+        self._admits = admits
         self._routes: dict[str, Callable[[Incoming], Response]] = {
             "/metrics": self._metrics,
             "/live": self._live,
@@ -52,9 +59,15 @@ class Control:
             "/health/liveness": self._alive,
         }
 
+    def body_bound(self, incoming: Incoming) -> int:
+        """How large a body is read after this head: hardly one before a good token was shown, lest anybody who can
+        connect can fill the memory.
+        """
+        return _BODY_BYTES if self._admits(incoming.headers) else STRANGERS_BODY_BYTES
+
     async def __call__(self, incoming: Incoming) -> Response:
         if incoming.refusal is not None:
-            return _problem(status_of(Refused(incoming.refusal)), incoming.detail or incoming.refusal.value)
+            return self._refused(incoming, incoming.refusal)
         path = incoming.target.partition(b"?")[0].decode("latin-1")
         if path.startswith(_ADMIN):
             return await self._admin(incoming)
@@ -67,6 +80,11 @@ class Control:
             known = ", ".join([*self._routes, f"{_DECISIONS}N"])
             return _problem(404, f"There is nothing at this address; there are {known}.")
         return answer(incoming)
+
+    def _refused(self, incoming: Incoming, reason: Reason) -> Response:
+        if reason is Reason.PAYLOAD_TOO_LARGE and not self._admits(incoming.headers):
+            return _unauthorised("A body of this size")
+        return _problem(status_of(Refused(reason)), incoming.detail or reason.value)
 
     def _metrics(self, _incoming: Incoming) -> Response:
         return Response(200, [_METRICS_TYPE], self._observer.exposition())
@@ -91,8 +109,7 @@ class Control:
     def _unauthorised(self, incoming: Incoming, what: str) -> Response | None:
         if self._tokens.accepts(incoming.fields.get(b"authorization")):
             return None
-        challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
-        return _problem(401, f"{what} asks for an admin token, as Authorization: Bearer.", challenge)
+        return _unauthorised(what)
 
     def _live(self, incoming: Incoming) -> Response:
         if (refusal := self._unauthorised(incoming, "The live stream")) is not None:
@@ -105,6 +122,11 @@ class Control:
             await self._serve_live(stream, lambda: self._tokens.accepts(shown))
 
         return Takeover(serve)
+
+
+def _unauthorised(what: str) -> Response:
+    challenge = (b"www-authenticate", b'Bearer realm="pointsman control"')
+    return _problem(401, f"{what} asks for an admin token, as Authorization: Bearer.", challenge)
 
 
 def _json(status: int, value: Any, *headers: tuple[bytes, bytes]) -> Response:

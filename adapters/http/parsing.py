@@ -6,6 +6,8 @@ Strictness is llhttp's: Content-Length with Transfer-Encoding, bare LF, obsolete
 """
 
 from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
 
 import attrs
 import httptools
@@ -29,15 +31,21 @@ class Bounds:
         return f"Request body too large: the maximum allowed size is {self.body_bytes} bytes."
 
 
+BodyBound: TypeAlias = Callable[[Incoming], int]
+"""How many bytes of body may follow a head, where that depends on the head."""
+
 _FRAMING_PER_BYTE = 8
 """More than the smallest chunks take: six bytes around one."""
 
 
 class RequestParser:
-    """Feed it what the socket gives; take complete requests from `ready`."""
+    """Feed it what the socket gives; take complete requests from `ready`. `body_bound`: never beyond the bounds'."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, body_bound: BodyBound | None = None) -> None:
         self._bounds = bounds
+        self._body_bound = body_bound
+        self._body_bytes = bounds.body_bytes
+        "How large the present body may be."
         self._parser = httptools.HttpRequestParser(self)
         self._current = Incoming()
         self._body = bytearray()
@@ -132,7 +140,7 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        current, bounds = self._current, self._bounds
+        current = self._current
         current.method = self._parser.get_method().decode("ascii")
         current.version = self._parser.get_http_version()
         if self._is_head_too_large():
@@ -150,8 +158,10 @@ class RequestParser:
         if expected is not None and expected.lower() != b"100-continue":
             self._refuse(Reason.EXPECTATION_FAILED)
             return
+        if self._body_bound is not None:
+            self._body_bytes = self._body_bound(current)
         declared = current.fields.get(b"content-length")
-        if declared is not None and int(declared) > bounds.body_bytes:
+        if declared is not None and int(declared) > self._body_bytes:
             self._refuse(Reason.PAYLOAD_TOO_LARGE, self._bounds.too_large)
             return
         # A client of HTTP/1.0 would take it for the answer (RFC 9110, 10.1.1).
@@ -160,7 +170,7 @@ class RequestParser:
     def on_body(self, body: bytes) -> None:
         if self._current.refusal is not None:
             return
-        if len(self._body) + len(body) > self._bounds.body_bytes:
+        if len(self._body) + len(body) > self._body_bytes:
             self._body = bytearray()
             self._refuse(Reason.PAYLOAD_TOO_LARGE, self._bounds.too_large)
             return

@@ -13,7 +13,7 @@ import trio
 
 from adapters.http.connection import Connection, Phase
 from adapters.http.messages import Application
-from adapters.http.parsing import Bounds
+from adapters.http.parsing import BodyBound, Bounds
 from adapters.poller import Poller
 from adapters.settings import Address
 from adapters.wire import PlainWire
@@ -71,6 +71,8 @@ def address_of(listener: socket.socket) -> Address:
 
 
 class Server:
+    """`body_bound`: how large a body may follow a head, within the bounds; None: that depends on no head."""
+
     def __init__(
         self,
         application: Application,
@@ -78,6 +80,7 @@ class Server:
         poller: Poller,
         clock: Clock,
         bounds: Bounds = _BOUNDS,
+        body_bound: BodyBound | None = None,
         deadlines: Deadlines = _DEADLINES,
         max_connections: int = 10_000,
     ) -> None:
@@ -85,6 +88,7 @@ class Server:
         self._poller = poller
         self._clock = clock
         self._bounds = bounds
+        self._body_bound = body_bound
         self._deadlines = deadlines
         self._places = trio.Semaphore(max_connections)
         self._connections: set[Connection] = set()
@@ -143,7 +147,7 @@ class Server:
             connected.close()
             self._places.release()
             return
-        connection = Connection(wire, self._application, self._bounds, self._clock)
+        connection = Connection(wire, self._application, self._bounds, self._clock, self._body_bound)
         self._connections.add(connection)
         wire.readiness.on_gone = connection.scope.cancel
         try:

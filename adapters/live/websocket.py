@@ -48,7 +48,8 @@ def _always() -> bool:
 async def serve_live(stream: trio.abc.Stream, still_admitted: Callable[[], bool] = _always, *, hub: LiveHub) -> None:
     """Serve one authorised client until it leaves, stalls, the hub closes, or the server is cancelled.
 
-    `still_admitted`: whether it may go on watching; asked often. The stream begins with the client's upgrade request, and is closed when this returns.
+    `still_admitted`: whether it may go on watching; asked often. The stream begins with the client's upgrade request,
+    and is closed when this returns.
     """
     try:
         async with trio.open_nursery() as nursery:

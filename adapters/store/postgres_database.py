@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from adapters.store.bridge import AsyncioSide, open_asyncio_side
+from adapters.store.places import place
 from adapters.store.postgres_opening import GONE, cannot_use, prepare
 from adapters.store.transactions import ConstraintBroken, DatabaseDamaged, Work
 from adapters.store.urls import PostgresServer
@@ -47,7 +48,7 @@ class PostgresDatabase:
         self._reader = _engine(
             server, default_transaction_isolation="repeatable read", default_transaction_read_only="on"
         )
-        # Tasks queue here, not in the pools: here a cancel is harmless and the wait has no time limit.
+        # Tasks queue here, not in the pools: here a cancel is harmless, and who gives up has surely changed nothing.
         self._writing = trio.Semaphore(CONNECTIONS)
         self._reading = trio.Semaphore(CONNECTIONS)
         self._preparing = trio.Lock()
@@ -79,12 +80,12 @@ class PostgresDatabase:
             self._is_prepared = True
 
     async def write(self, work: Work[T]) -> T:
-        async with self._writing:
+        async with place(self._writing, COMMAND_S):
             await self._check()
             return await self.side.call(_write, self._writer, work)
 
     async def read(self, work: Work[T]) -> T:
-        async with self._reading:
+        async with place(self._reading, COMMAND_S):
             await self._check()
             try:
                 return await self.side.call(_read, self._reader, work)

@@ -20,6 +20,7 @@ from adapters.store.unlocking import open_vault
 from adapters.store.urls import PostgresServer, place_of
 from adapters.store.vault import Shelf
 from adapters.store.vault_key import (
+    HOLDS,
     KEY_FILE,
     NEW_VARIABLE,
     VARIABLE,
@@ -87,7 +88,7 @@ async def _rotate_environment(
             f"give the new one in {NEW_VARIABLE} or as --new-key-file.",
             wrong_input=True,
         )
-    old = await trio.to_thread.run_sync(lambda: key_for(key_file, environ, in_use=True))
+    old = await trio.to_thread.run_sync(lambda: key_for(key_file, environ, in_use=HOLDS))
     if sealed_with(await shelf.all()) == wished.key_id:
         return Rotated(wished.key_id, None, None)
     return Rotated(wished.key_id, await _reseal(shelf, old, wished, environ), None)

@@ -10,9 +10,9 @@ from pathlib import Path
 import structlog
 import trio
 
-from adapters.store.sealing import Sealed, sealed_with
+from adapters.store.sealing import NAMING, Sealed, sealed_with
 from adapters.store.vault import Shelf, Vault
-from adapters.store.vault_key import VaultKey, coming_key, key_for
+from adapters.store.vault_key import HOLDS, VaultKey, coming_key, key_for
 from engine.errors import StoreUnavailable
 
 _log = structlog.get_logger("pointsman")
@@ -55,7 +55,7 @@ async def open_vault(key: VaultKey, shelf: Shelf, *, environ: Mapping[str, str],
 
 
 def _fitting(key_file: Path, environ: Mapping[str, str], entries: Sequence[Sealed], is_there: bool) -> VaultKey:
-    key = key_for(key_file, environ, in_use=bool(entries) or not is_there)
+    key = key_for(key_file, environ, in_use=_why_in_use(entries, is_there))
     key_id = sealed_with(entries)
     if key_id is not None and key_id != key.key_id:
         coming = coming_key(key_file, environ)
@@ -63,3 +63,13 @@ def _fitting(key_file: Path, environ: Mapping[str, str], entries: Sequence[Seale
             _log.warning("the vault's rotation is not finished", key_id=key_id, key_from=coming.source)
             return coming
     return key
+
+
+def _why_in_use(entries: Sequence[Sealed], is_there: bool) -> str | None:
+    """How the sentence begins that says the key is missing; None: nothing is sealed, so that one may be made."""
+    if any(entry.id != NAMING for entry in entries):
+        return HOLDS
+    if entries:
+        # The first process on a database leaves an entry that says whose vault it is, before any credential.
+        return f"The database's vault was made with another key ({sealed_with(entries)}), whose"
+    return None if is_there else "The database is away and may hold sealed credentials, but their"

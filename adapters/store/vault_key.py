@@ -28,6 +28,9 @@ NEW_VARIABLE: Final = "POINTSMAN_VAULT_KEY_NEW"
 KEY_FILE: Final = Path("pointsman.vault-key")
 """Where the key is that seals a server's vault, unless the operator says where."""
 
+HOLDS: Final = "The database holds sealed credentials, but their"
+"""How it begins to be said that a key is missing."""
+
 _SIZE: Final = 32
 
 
@@ -62,15 +65,18 @@ def key_file_beside(database: Path) -> Path:
     return database.with_name(database.name + ".key")
 
 
-def key_for(key_file: Path, environ: Mapping[str, str], *, in_use: bool) -> VaultKey:
-    """The vault's key; `in_use`: there are sealed entries, or may be. Raises StartFailed. Blocks on files."""
+def key_for(key_file: Path, environ: Mapping[str, str], *, in_use: str | None) -> VaultKey:
+    """The vault's key; `in_use`: why there must be one already, as `read_key` words it; None: it may be made. Raises
+    StartFailed. Blocks on files.
+    """
     text = environ.get(VARIABLE)
     if text:
         return _parse(text, f"the environment variable {VARIABLE}")
-    if not in_use:
+    if in_use is None:
         with suppress(FileExistsError):
             make(key_file, random_key().text())
-    return read_key(key_file)
+        return read_key(key_file)
+    return read_key(key_file, wanted=in_use)
 
 
 def coming_key(key_file: Path, environ: Mapping[str, str]) -> VaultKey | None:
@@ -82,8 +88,8 @@ def coming_key(key_file: Path, environ: Mapping[str, str]) -> VaultKey | None:
     return read_key(draft) if draft.exists() else None
 
 
-def read_key(path: Path, *, wanted: str = "The database holds sealed credentials, but their") -> VaultKey:
-    """The key in a file. Raises StartFailed."""
+def read_key(path: Path, *, wanted: str = HOLDS) -> VaultKey:
+    """The key in a file; `wanted` begins the sentence that says it is missing. Raises StartFailed."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

@@ -100,9 +100,12 @@ def test_a_dry_run_tells_and_changes_nothing(pointsman: Command) -> None:
     position = head(pointsman)
     assert "~ endpoint e: name 1e3 → two" in pointsman.done("set", "endpoints", "e", "name=two", "--dry-run")
     assert "- composite both was removed" in pointsman.done("delete", "composites", "both", "--dry-run")
-    assert "Nothing would be different." in pointsman.done("set", "endpoints", "e", "name=1e3", "--dry-run")
-    planned = pointsman.told("set", "endpoints", "e", "name=two", "--dry-run")
-    assert (planned["dry_run"], len(planned["events"])) == (True, 1)
+    planned = pointsman.done("set", "endpoints", "e", "name=two", "--dry-run")
+    assert planned.startswith("Nothing is changed yet. Once it is:\n")
+    same = pointsman.done("set", "endpoints", "e", "name=1e3", "--dry-run")
+    assert same == "Nothing would be different.\n"
+    plan = pointsman.told("set", "endpoints", "e", "name=two", "--dry-run")
+    assert (plan["dry_run"], len(plan["events"])) == (True, 1)
     assert head(pointsman) == position
 
 
@@ -113,6 +116,8 @@ WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
         ("set", "deployments", "d", "alias=d", "model_name=d", "endpoint_id=e", "max_concurrent=-1"),
         "max_concurrent",
     ),
+    (("set", "deployments", "d", "alias=d"), "valid: fields alias, model_name, endpoint_id"),
+    (("set", "composites", "c", "alias=c", "strategy=random"), "valid: weighted_random, priority, "),
     (("set", "endpoints", "e", "url"), "FIELD=VALUE"),
     (("set", "endpoints", "e", "a=1", "a.b=2"), "stated twice"),
     (("set", "endpoints", "e"), "Nothing is to be set"),
@@ -126,6 +131,43 @@ WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
     (("delete", "users", "nobody"), "There is no user 'nobody'."),
     (("credits", "nobody"), "There is no user 'nobody'."),
 )
+
+
+def test_what_needs_no_field_is_made_without_one(pointsman: Command) -> None:
+    """A user and a group; again it changes nothing."""
+    for kind in ("user", "group"):
+        pointsman.done("set", kind, "x")
+        position = head(pointsman)
+        pointsman.done("set", kind, "x")
+        assert (pointsman.told("get", kind, "x")["name"], head(pointsman)) == ("", position)
+
+
+def test_what_a_document_leaves_out_is_told(pointsman: Command) -> None:
+    """KEY-1: an export holds names of credentials, not secrets; whoever exports or applies one hears which. What is in
+    the same vault already is not asked for again, and what refers to a secret elsewhere is not in any.
+    """
+    url = "url=http://127.0.0.1:9/"
+    pointsman.done("set", "endpoint", "kept", url, "--secret-from-file", "-", stdin="sk-upstream-0123456789\n")
+    pointsman.done("set", "endpoint", "referred", url, "api_key=env:UPSTREAM")
+    for name in ("all.json", "all.yaml"):
+        said = pointsman("export", "--out", name).stderr
+        assert "warning: endpoint kept: the secret cred-" in said
+        assert "pointsman set endpoint kept --secret-from-file FILE" in said
+        assert "referred" not in said
+        assert "warning" not in pointsman("apply", name, "--yes").stderr
+        other = Command(pointsman.folder, pointsman.folder / f"of-{name}.db")
+        assert said.splitlines()[1:] == other("apply", name, "--yes").stderr.splitlines()
+
+
+def test_what_another_owns_is_refused_with_its_line_and_both_cures(pointsman: Command) -> None:
+    """ENTRY: a file that names a pool of the API's is refused where it names it, as `check` would say it."""
+    pointsman.done("set", "pool", "chat", 'providers=[{"url": "http://127.0.0.1:9/"}]')
+    (pointsman.folder / "f.yaml").write_text(
+        "targets:\n  other: {url: http://127.0.0.1:9/}\n  chat: {url: http://h/}\n"
+    )
+    said = pointsman.refused("apply", "f.yaml", "--yes")
+    assert "f.yaml: line 3: $.targets.chat: is not this file's" in said
+    assert "valid: another name, or delete the pool there first" in said
 
 
 def test_wrong_input_is_2_and_says_what_would_do(pointsman: Command) -> None:

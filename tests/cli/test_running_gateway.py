@@ -87,6 +87,8 @@ async def test_the_life_of_a_key(tmp_path: Path) -> None:
 
         await called(at, "keys", "revoke", "team")
         assert await asked(at, third) == 403
+        assert b"Key team was revoked already" in (await called(at, "keys", "revoke", "team")).stdout
+        assert b"There is no key 'other'" in (await called(at, "keys", "revoke", "other", code=2)).stderr
         assert b"There is no key 'team'" in (await called(at, "keys", "rotate", "team", code=2)).stderr
         assert await asked(at, OWNER_SECRET) == 200
 
@@ -106,6 +108,7 @@ async def test_a_file_is_applied_to_a_running_gateway(tmp_path: Path) -> None:
         (tmp_path / "sent.json").write_text(json.dumps(document(one.url)))
         before = (await told(at, "status"))["head"]
         plan = await called(at, "apply", "sent.json", "--dry-run")
+        assert plan.stdout.startswith(b"Nothing is changed yet. Once it is:\n")
         assert b"+ pool chat was added" in plan.stdout
         assert b"nobody to ask" in (await called(at, "apply", "sent.json", code=2)).stderr
         assert (await told(at, "status"))["head"] == before
@@ -136,8 +139,8 @@ async def test_what_is_wrong_with_an_applied_file_is_told_with_its_place(tmp_pat
         (tmp_path / "sent.json").write_text('{"targets": {"a": {"url": "no"}, "b": {"weight": 0}}}')
         before = (await told(at, "status"))["head"]
         said = (await called(at, "apply", "sent.json", "--yes", code=2)).stderr.decode().splitlines()
-        assert said[0].startswith("pointsman: sent.json: $.targets.a.url: ")
-        assert any(line.startswith("pointsman: sent.json: $.targets.b") for line in said)
+        assert said[0].startswith("pointsman: sent.json: line 1: $.targets.a.url: ")
+        assert any(line.startswith("pointsman: sent.json: line 1: $.targets.b") for line in said)
         assert (await told(at, "status"))["head"] == before
 
 
@@ -186,6 +189,10 @@ async def test_how_a_gateway_stands(tmp_path: Path) -> None:
         assert (replica["is_answering"], replica["behind"], found["head"]) == (True, 0, replica["position"])
         people = (await called(at, "status")).stdout.decode()
         assert replica["replica_id"] in people
+        assert "this one" in people
+        offline = await called(at, "status", "--database", f"sqlite+aiosqlite:///{tmp_path / 'pointsman.db'}")
+        assert "no gateway was asked" in (aside := offline.stdout.decode())
+        assert not [word for word in ("is ready", "answering", "no gateway\n") if word in aside]
         assert "routes.json" in people
 
         verified = await told(at, "verify")

@@ -85,6 +85,7 @@ async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
         serve_live=partial(serve_live, hub=gateway.hub),
         explain=nothing_known,
         admin=nothing_there,
+        admits=lambda _: False,
     )
     listener = listen(Address("127.0.0.1", 0), option="--control")
     gateway.address = address_of(listener)

@@ -90,6 +90,18 @@ def test_each_strategy_has_its_nearest(
     assert "s3cr3t" not in "".join(findings)
 
 
+def test_the_least_busy_becomes_levels_with_a_finding(converted: Convert) -> None:
+    """LB: where there are fallbacks, the pool goes by priority, which is told of the strategy that was stated only."""
+    document: dict[str, Any] = {
+        "model_list": models("a", "a", "b"),
+        "router_settings": {"routing_strategy": "least-busy", "fallbacks": [{"a": ["b"]}]},
+    }
+    (told,) = [line for line in converted(document).findings if "routing_strategy" in line]
+    assert "the strategy there is priority" in told
+    document["router_settings"]["routing_strategy"] = "simple-shuffle"
+    assert not [line for line in converted(document).findings if "routing_strategy" in line]
+
+
 def test_prices_are_costs_where_they_decide(pools: Pools, converted: Convert) -> None:
     """LB: the price of a million tokens in and a million out, from either place; elsewhere they are told."""
     entries = models("a", "a", "a")

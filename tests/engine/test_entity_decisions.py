@@ -12,7 +12,7 @@ from adapters.codec import EVENTS
 from engine.access import is_open, refusal
 from engine.commands import ChangeEntities, DefineKeys, DefinePool
 from engine.decide import decide
-from engine.errors import Rejected
+from engine.errors import Reason, Rejected
 from engine.events import (
     NIL,
     BatchDefaultChanged,
@@ -182,6 +182,27 @@ def test_a_user_goes_with_its_keys() -> None:
     assert [*again.keys] == ["other"]
     assert again.users["u"] == attrs.evolve(again.users["u"], groups=frozenset(), is_funded=False)
     assert not again.catalogue.ledgers
+
+
+def test_a_removed_users_keys_leave_the_lists_of_pools() -> None:
+    """DELTA-3, DEF-3: a later key of such an id is not let in by an old list; an empty list stays one, open to nobody;
+    on the way there is no moment at which a list is gone and no list names a key that is.
+    """
+    there = world()
+    mine = attrs.evolve(key("mine"), user_id="u")
+    there = folded(there, decide(there, DefineKeys((mine, key("other")))))
+    for alias, keys in (("alone", {"mine"}), ("shared", {"mine", "other"}), ("apart", {"other"})):
+        there = folded(there, decide(there, DefinePool(pool(alias, provider("a"), keys=frozenset(keys)))))
+    events = asked(there, UserRemoved("u"))
+    assert [type(event).__name__ for event in events] == ["PoolDefined", "PoolDefined", "KeyRemoved", "UserRemoved"]
+    for event in events:
+        there = folded(there, [event])
+        lists = [there.pools[alias].keys for alias in ("alone", "shared", "apart")]
+        assert all(keys is not None and keys <= {*there.keys} for keys in lists)
+    assert lists == [frozenset(), {"other"}, {"other"}]
+    assert [one.name for one in there.pools["shared"].providers] == ["a"]
+    there = folded(there, decide(there, DefineKeys((attrs.evolve(mine, user_id=None),))))
+    assert refusal(there, there.keys["mine"], there.pools["shared"]) is Reason.FORBIDDEN
 
 
 def test_a_booking_gets_the_next_number_and_tells_of_zero() -> None:

@@ -51,6 +51,11 @@ def test_an_index_that_is_wrong_lets_nobody_in() -> None:
         (("192.0.2.0/24",), "::ffff:192.0.2.7", True),
         (("192.0.2.0/24",), "::ffff:192.0.3.7", False),
         (("192.0.2.0/24",), "2001:db8::1", False),
+        (("::ffff:127.0.0.0/104",), "127.255.0.1", True),
+        (("::ffff:127.0.0.0/104",), "::ffff:127.0.0.1", True),
+        (("::ffff:127.0.0.0/104",), "128.0.0.1", False),
+        (("::ffff:192.0.2.7",), "192.0.2.7", True),
+        (("::ffff:0:0/96",), "10.1.2.3", True),
         (("2001:db8::/32",), "2001:db8:ffff::1", True),
         (("2001:db8::/32",), "2001:db9::1", False),
         (("2001:db8::/32", "10.0.0.0/8"), "10.1.2.3", True),
@@ -91,11 +96,12 @@ def test_a_key_without_a_user_opens_what_names_it_and_what_is_public() -> None:
 
 
 def test_a_platform_key_is_not_for_inference() -> None:
-    """SYNC-8, AUTH-8: no model is open to it, however it is named; the system user's is exempt."""
+    """SYNC-8, AUTH-8: nothing is open to it, a model or a pool, however it is named; the system user's is exempt."""
     platform = Key("k", NEW, purpose="platform", aliases=frozenset({"model"}), opens_all_pools=True)
-    assert opened(platform, MODEL) == []
-    assert opened(attrs.evolve(platform, user_id=NIL), MODEL) == ["model"]
-    assert opened(attrs.evolve(platform, purpose="playground"), MODEL) == ["model"]
+    pools = (MODEL, pool("own", A), pool("listed", A, keys=frozenset({"k"})))
+    assert opened(platform, *pools) == []
+    assert opened(attrs.evolve(platform, user_id=NIL), *pools) == ["model", "own", "listed"]
+    assert opened(attrs.evolve(platform, purpose="playground"), *pools) == ["model", "own", "listed"]
 
 
 def test_a_key_of_nobody_who_is_there_opens_no_model() -> None:

@@ -1,5 +1,6 @@
 """A whole document to the events that make the table what it says."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -18,11 +19,15 @@ from engine.events import (
     DeploymentRemoved,
     EndpointDefined,
     PoolRemoved,
+    TariffBegan,
+    TariffDefined,
+    TariffEnded,
     TokenDefined,
     UserRemoved,
 )
 from engine.replacing import left_alone
 from engine.snapshot import Key, RoutingSnapshot
+from engine.tariffs import Phase
 from projections import routing
 from tests.engine.tables import key, manifest, pool, provider, redirect, secret_of
 from tests.projections.worlds import FIRST, content, decided, told, worlds
@@ -55,20 +60,22 @@ def without_ledgers(table: RoutingSnapshot) -> Document:
     return attrs.evolve(document, facts={name: some for name, some in document.facts.items() if name != "ledgers"})
 
 
+def turned_since(other: RoutingSnapshot, now: RoutingSnapshot) -> Iterator[TariffBegan | TariffEnded]:
+    """What time has brought about is not taken back by a document in which a tariff waits."""
+    for tariff_id, tariff in now.catalogue.tariffs.items():
+        if other.catalogue.tariffs[tariff_id].phase is Phase.WAITING and tariff.phase is not Phase.WAITING:
+            yield TariffBegan(tariff_id) if tariff.is_current else TariffEnded(tariff_id)
+
+
 @settings(max_examples=100, deadline=None)
 @given(worlds(), worlds())
 def test_any_table_becomes_any_other(table: RoutingSnapshot, other: RoutingSnapshot) -> None:
     """What differs is defined, what is not named is removed; names and ids may change places on the way."""
     document = without_ledgers(other)
     now = applied(table, document)
-    left, right = content(now), content(other)
+    left, right = content(now), content(told(other, turned_since(other, now)))
     for name in ("catalogue.ledgers",):
         del left[name], right[name]
-    # What time has brought about is not taken back by what waits in the document, so neither is that it costs.
-    now = _waiting_as(other, now)
-    for name in content(now):
-        if name in left:
-            left[name] = content(now)[name]
     assert left == right
     assert decide(now, ApplyDocument(document), change=routing.change) == ()
 
@@ -182,6 +189,18 @@ def test_a_user_goes_with_the_keys_that_are_still_theirs() -> None:
     events = decide(table, ApplyDocument(document), change=routing.change)
     assert events[-1] == UserRemoved("u1")
     assert set(told(table, events).keys) == {"kept"}
+
+
+def test_a_document_leaves_to_time_what_it_leaves_unsaid() -> None:
+    """SYNC-5, DEF-16: what has begun by then costs from the first position on; what began or ended stays so."""
+    tariff = TariffDefined("t", "m1", "1", "1", valid_from=10, valid_until=20)
+    document = Document(facts={"tariffs": (tariff,)})
+    table = decided(routing.empty(), ChangeEntities(FIRST))
+    events = decide(table, ApplyDocument(document, at_us=15), change=routing.change)
+    assert events == (tariff, TariffBegan("t"))
+    assert decide(table, ApplyDocument(document, at_us=5), change=routing.change) == (tariff,)
+    for turned in (events, (*events, TariffEnded("t"))):
+        assert decide(told(table, turned), ApplyDocument(document, at_us=15), change=routing.change) == ()
 
 
 def test_what_belongs_together_goes_in_one_event() -> None:

@@ -275,7 +275,7 @@ def test_what_became_of_a_model_is_told(log: tuple[Event, ...], expected: str) -
             ),
         ),
         ((*MODELS, TARIFF, TariffBegan("t1")), "tariff t1 of model c1 (chat) is in force from here on"),
-        ((*MODELS, TARIFF, TariffBegan("t1"), TARIFF), "tariff t1 of model c1 (chat): nothing changed"),
+        ((*MODELS, TARIFF, TariffBegan("t1"), TARIFF), "tariff t1 of model c1 (chat): stated again, nothing changed"),
         (
             (*MODELS, TARIFF, TariffEnded("t1"), TARIFF),
             "tariff t1 of model c1 (chat): not in force until it begins",

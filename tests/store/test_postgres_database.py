@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.store import postgres_database
@@ -225,3 +226,30 @@ async def test_many_tasks_share_a_few_connections(url: str) -> None:
         for _ in range(40):
             nursery.start_soon(read, database)
     assert answers == [[(0,)]] * 40
+
+
+@pytest.mark.parametrize("kind", ["write", "read"])
+async def test_who_waits_too_long_for_a_connection_gives_up(
+    url: str, kind: str, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    """DEF-5: all that queue behind a frozen server are told so at one time, not two after two, and none has begun."""
+    async with open_postgres(server_of(url)) as database:
+        call = database.write if kind == "write" else database.read
+        monkeypatch.setattr(postgres_database, "COMMAND_S", 0.2)
+        for _ in range(postgres_database.CONNECTIONS):
+            nursery.start_soon(call, statements("SELECT pg_sleep(1.5)"))
+        await trio.testing.wait_all_tasks_blocked()
+        told: list[str] = []
+
+        async def ask() -> None:
+            with pytest.raises(StoreUnavailable) as refused:
+                await call(statements(MOVE))
+            told.append(str(refused.value))
+
+        with trio.fail_after(1.2):
+            async with trio.open_nursery() as asking:
+                for _ in range(8):
+                    asking.start_soon(ask)
+        assert told == ["all connections to the database have been busy for 0.2 s"] * 8
+        monkeypatch.setattr(postgres_database, "COMMAND_S", 5.0)
+        assert await call(HEAD) == [(0,)]

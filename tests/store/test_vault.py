@@ -184,6 +184,18 @@ async def test_a_lost_key_file_is_not_replaced(tmp_path: Path) -> None:
     assert files(tmp_path).keys() == {"a.db"}
 
 
+async def test_a_vault_that_holds_nothing_says_so(tmp_path: Path) -> None:
+    """A process that had another key was there first, and no secret is in danger: nothing is said of credentials."""
+    path = tmp_path / "a.db"
+    async with opened(path):
+        pass
+    made = read_key(tmp_path / "a.db.key").key_id
+    (tmp_path / "a.db.key").unlink()
+    refused = str(await refusal(path))
+    assert f"vault was made with another key ({made}), whose key file {path}.key is missing" in refused
+    assert "credentials" not in refused
+
+
 async def test_another_key_is_refused_and_its_source_named(tmp_path: Path) -> None:
     """At the start, not at the first request; both keys by their ids, which are no part of them."""
     path = tmp_path / "a.db"

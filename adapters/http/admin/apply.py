@@ -68,8 +68,8 @@ class _ForFile(Who):
 async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody[Sent]) -> Response[Applied]:
     """Make the table what a configuration file says: define what differs, and remove what files had defined and this
     one does not name. An export (`pointsman: 1`) is taken too: what its sections do not name goes, but for what a file
-    manages. With `dry_run`, tell what that would change. To have a credential sent where it was not sent before asks for
-    the scope admin.
+    manages. With `dry_run`, tell what that would change. It asks for the scope admin where a credential is sent to
+    another address than before.
     """
     _check_name(data)
     submitted = await _read(office, data)

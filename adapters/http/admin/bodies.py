@@ -11,6 +11,7 @@ import attrs
 import msgspec
 from litestar.dto import AbstractDTO
 
+from adapters.http.admin.models import required_of, type_at, words_of
 from adapters.http.admin.problems import Fault, Invalid
 
 T = TypeVar("T")
@@ -102,11 +103,21 @@ def _structured(raw: Any, model: type[T]) -> T:
         text = str(error)
         at = _AT.search(text)
         what = _AT.sub("", text)
-        valid = _EXPECTED.search(what)
-        fault = Fault(where=at[1] if at else "", what=what, valid=valid[1].replace("`", "") if valid else "see /schema")
-        raise Invalid((fault,)) from None
+        where = at[1] if at else ""
+        raise Invalid((Fault(where=where, what=what, valid=_valid(model, where, what)),)) from None
     except RecursionError:
         raise _NO_JSON from None
+
+
+def _valid(model: Any, where: str, what: str) -> str:
+    """What would do at a place of a model's body, where msgspec says what does not."""
+    kind = type_at(model, where)
+    if what.startswith("Invalid enum value") and (words := words_of(kind)):
+        return ", ".join(words)
+    if "missing required" in what and (needed := required_of(kind)):
+        return f"field{'' if len(needed) == 1 else 's'} {', '.join(needed)}"
+    expected = _EXPECTED.search(what)
+    return expected[1].replace("`", "") if expected else "see /schema"
 
 
 def _unfit(raw: Any) -> Iterator[Fault]:

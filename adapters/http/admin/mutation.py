@@ -178,9 +178,11 @@ class Mutation:
             if now.position >= written.position and (known is None or known.position <= written.position):
                 headers["etag"] = etag_of(now, done.about)
             # Where others have changed it since, this change's own version is not told.
-        warnings = [] if written.is_repeated else warnings_of(done.snapshot, written.events, self.office.change)
-        if warnings:
-            body["warnings"] = warnings
+        told = dict(more or {})
+        if not written.is_repeated:
+            warnings = warnings_of(done.snapshot, written.events, self.office.change)
+            if warnings:
+                told["warnings"] = (*told.get("warnings", ()), *warnings)
         if written.is_repeated:
             body["is_repeated"] = True
         if done.is_applied is not None:
@@ -189,7 +191,7 @@ class Mutation:
                 headers["preference-applied"] = "wait=applied"
             else:
                 status = 202
-        return Response({**body, **(more or {})}, status_code=status, headers=headers)
+        return Response({**body, **told}, status_code=status, headers=headers)
 
 
 def _placed(problems: tuple[Problem, ...], where: Where) -> tuple[Problem, ...]:

@@ -41,6 +41,6 @@ def warnings_of(
     open_now = opened(before, change(before, events))
     if not open_now:
         return []
-    named = ", ".join(open_now[:_MOST]) + (", …" if len(open_now) > _MOST else "")
-    verb = "pool asks" if len(open_now) == 1 else "pools ask"
-    return [f"{len(open_now)} {verb} for no key from here on, and so anybody may use: {named}. Give a list of keys."]
+    many, named = len(open_now), ", ".join(open_now[:_MOST]) + (", …" if len(open_now) > _MOST else "")
+    subject = "1 pool asks" if many == 1 else f"{many} pools ask"
+    return [f"{subject} for no key from here on, and so anybody may use: {named}. Give each a list of keys."]

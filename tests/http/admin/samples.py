@@ -68,8 +68,8 @@ CHANGES = (
 
 OFFICE = (
     Sample("POST", "/apply", {"name": "r.json", "content": '{"targets": {"x": {"url": "http://127.0.0.1:9/v1"}}}'}),
-    Sample("POST", "/sources/file:r.json/release"),
-    Sample("POST", "/sources/file:r.json/claim"),
+    Sample("POST", "/sources/sent:r.json/release"),
+    Sample("POST", "/sources/sent:r.json/claim"),
     Sample("POST", "/keys", {"key_id": "k"}),
     Sample("PATCH", "/keys/k", {"labels": {"team": "a"}}),
     Sample("POST", "/keys/k/rotate", {}),

@@ -13,8 +13,10 @@ from structlog.testing import capture_logs
 
 from adapters.submitted import Unusable
 from adapters.submitting import loader
+from engine.commands import ApplyManifest
 from engine.errors import Rejected
 from projections.document import exported
+from tests.engine.tables import manifest, pool, provider
 from tests.http.admin.rig import Desk, desk
 
 UPSTREAM, CLIENT = "up-secret-of-the-provider", "sk-secret-of-a-client"
@@ -77,11 +79,11 @@ async def test_a_file_is_applied_as_its_watcher_would(at: Desk, content: str, na
     with capture_logs() as logged:
         answer = await at.ask("POST", "/apply", sent(content, name, format=form))
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["source"], set(at.snapshot.pools)) == (f"file:{name}", {"chat"})
+    assert (answer.json()["source"], set(at.snapshot.pools)) == (f"sent:{name}", {"chat"})
     credential = at.snapshot.pools["chat"].providers[0].credential
     assert credential is not None
     assert at.vault.resolve(credential) == UPSTREAM
-    assert {one.actor for one in await at.log.read(0)} == {f"file:{name}"}
+    assert {one.actor for one in await at.log.read(0)} == {f"sent:{name}"}
     kept = f"{[attrs.evolve(one, event_id=None) for one in await at.log.read(0)]} {at.snapshot} {logged} {answer.text}"
     assert UPSTREAM not in kept
     assert CLIENT not in kept
@@ -178,10 +180,10 @@ async def test_a_table_it_does_not_fit_is_told_in_its_lines(at: Desk) -> None:
 async def test_a_released_source_is_refused(at: Desk) -> None:
     """Issue item 5: until it is claimed; a file of another name is another source."""
     await at.done("POST", "/apply", sent())
-    await at.done("POST", "/sources/file:routes.json/release")
+    await at.done("POST", "/sources/sent:routes.json/release")
     answer = await at.ask("POST", "/apply", sent({"targets": {}}))
     assert (answer.status_code, "was released" in answer.text, set(at.snapshot.pools)) == (422, True, {"chat"})
-    await at.done("POST", "/sources/file:routes.json/claim")
+    await at.done("POST", "/sources/sent:routes.json/claim")
     await at.done("POST", "/apply", sent({"targets": {}}))
     assert not at.snapshot.pools
 
@@ -226,17 +228,36 @@ async def test_odd_names_are_kept_as_they_are(at: Desk) -> None:
     await at.done("POST", "/apply", sent({"targets": {odd: target}}, odd + ".json"))
     assert set(at.snapshot.pools) == {odd}
     (shown,) = (await at.done("GET", "/sources"))["data"]
-    assert shown["source"] == f"file:{odd}.json"
+    assert shown["source"] == f"sent:{odd}.json"
 
 
 async def test_who_may_apply(at: Desk) -> None:
-    """The scope operate."""
+    """The scope operate, where no credential is sent elsewhere."""
     read, operate = await at.token("read", "r"), await at.token("operate", "o")
     head = await at.head()
     assert (await at.ask("POST", "/apply", sent(), token=None)).status_code == 401
     assert (await at.ask("POST", "/apply", sent(), token=read)).status_code == 403
     assert await at.head() == head
-    assert (await at.ask("POST", "/apply", sent(), token=operate)).status_code == 200
+    bare = {"targets": {"chat": {"url": "http://one.example/v1", "keys": [CLIENT]}}}
+    assert (await at.ask("POST", "/apply", sent(bare), token=operate)).status_code == 200
+
+
+async def test_a_sent_file_is_not_the_watched_one(at: Desk) -> None:
+    """DEF-46, DEF-51: whatever its name, it takes nothing of what a gateway watches, and replaces nothing of it."""
+    watched = ApplyManifest(manifest([pool("chat", provider("a")), pool("code", provider("a"))]), takes_over=True)
+    await at.office.follower.applied((await at.office.writer.write(watched, actor="file:routes.json")).position)
+    operate = await at.token("operate", "o")
+    other = sent({"targets": {"mine": {"url": "http://evil.example/v1"}}})
+    assert (await at.ask("POST", "/apply", other, token=operate)).json()["source"] == "sent:routes.json"
+    assert set(at.snapshot.pools) == {"chat", "code", "mine"}
+    refused = await at.ask("POST", "/apply", sent({"targets": {"chat": {"url": "http://evil.example/v1"}}}))
+    assert (refused.status_code, "the watched file routes.json manages it" in refused.text) == (422, True)
+    owned = (await at.ask("DELETE", "/pools/mine")).json()["detail"]
+    assert "pointsman sources release sent:routes.json" in owned
+    assert [one["source"] for one in (await at.done("GET", "/sources"))["data"]] == [
+        "file:routes.json",
+        "sent:routes.json",
+    ]
 
 
 async def test_a_gateway_without_a_reader_says_so() -> None:

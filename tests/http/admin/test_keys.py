@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from engine.access import admit, digest
-from engine.commands import ApplyManifest, ChangeEntities, DefinePool
+from engine.commands import ApplyManifest, ChangeEntities, DefineKeys, DefinePool
 from engine.credentials import LONGEST_OVERLAP_S
 from engine.errors import Refused, StoreUnavailable
 from engine.events import UserDefined
@@ -264,6 +264,26 @@ async def test_a_revoked_key_is_refused_from_the_answer_on(at: Desk) -> None:
     for method, path in (("GET", "/keys/k"), ("PATCH", "/keys/k"), ("POST", "/keys/k/rotate"), ("DELETE", "/keys/x")):
         assert (await at.ask(method, path, {} if method != "DELETE" else None)).status_code == 404
     assert await at.head() == position
+
+
+async def test_the_going_of_the_last_global_key_is_warned_of(at: Desk) -> None:
+    """CFG-11: pools without lists are anybody's then; the plan says so, and so does the answer, of at most five."""
+    writer = at.office.writer
+    await at.done("PUT", "/users/u", {})
+    for name in ("one", "two"):
+        made = attrs.evolve(key(name, opens_all=True), user_id="u" if name == "two" else None)
+        await writer.write(DefineKeys((made,)), actor="me")
+    for number in range(6):
+        await writer.write(DefinePool(pool(f"p{number}", provider("a"))), actor="me")
+    await at.office.follower.applied(await at.head())
+    assert "warnings" not in await at.done("DELETE", "/keys/one")
+    warned = [
+        "6 pools ask for no key from here on, and so anybody may use: p0, p1, p2, p3, p4, …. Give each a list of keys."
+    ]
+    for path in ("/keys/two?dry_run=true", "/users/u?dry_run=true", "/keys/two"):
+        assert (await at.done("DELETE", path))["warnings"] == warned
+    assert "warnings" not in await at.done("DELETE", "/keys/two")
+    assert at.snapshot.pools["chat"].keys == frozenset()
 
 
 async def test_a_change_is_a_merge_patch(at: Desk) -> None:

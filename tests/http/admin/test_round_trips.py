@@ -55,7 +55,7 @@ ENTITIES: list[tuple[tuple[Sample, ...], str, dict[str, Any], dict[str, Any]]] =
             "valid_from": "2027-01-31T12:00:00.000001Z",
             "valid_until": "2028-02-29T00:00:00Z",
         },
-        {"is_current": False},
+        {"is_current": False, "has_ended": False},
     ),
     (
         (),
@@ -280,3 +280,19 @@ async def test_every_answer_names_its_position() -> None:
             assert answer.headers.get_list("x-pointsman-position") == ["1"]
             assert answer.headers.get_list("cache-control") == ["no-store"]
             assert status != 405 or set(answer.headers["allow"].replace(" ", "").split(",")) >= {"GET"}
+
+
+async def test_a_tariff_costs_from_its_answer_on() -> None:
+    """SYNC-5, DEF-16: one with a start in the past is current at once, and stays so under another price."""
+    begun = {"model_id": "d", "input_price": "1", "output_price": "1", "valid_from": "2020-01-01T00:00:00Z"}
+    async with desk() as here:
+        for sample in DEPLOYMENTS:
+            await here.done(sample.method, sample.path, sample.body)
+        await here.done("PUT", "/tariffs/t", begun)
+        for body in ({"input_price": "2"}, {"valid_from": "2021-01-01T00:00:00Z"}, {"valid_from": None}):
+            await here.done("PATCH", "/tariffs/t", body)
+            shown = await here.done("GET", "/tariffs/t")
+            assert (shown["is_current"], shown["has_ended"]) == (True, False)
+        await here.done("PATCH", "/tariffs/t", {"valid_until": "2022-01-01T00:00:00Z"})
+        shown = await here.done("GET", "/tariffs/t")
+        assert (shown["is_current"], shown["has_ended"]) == (False, True)
