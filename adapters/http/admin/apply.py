@@ -22,6 +22,7 @@ from adapters.http.admin.office import Office
 from adapters.http.admin.problems import CHANGES, Fault, Invalid, Refusal
 from adapters.http.admin.receipt import Receipt
 from adapters.submitted import Submitted, Unusable
+from engine.commands import ApplyDocument
 from engine.errors import Rejected
 from engine.names import Stream
 from engine.snapshot import SENT, RoutingSnapshot
@@ -79,8 +80,13 @@ async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody
     if submitted.is_files:
         mutation = attrs.evolve(mutation, who=_ForFile(mutation.who.token_id, mutation.who.scope, source))
 
+    command = submitted.command
+    if isinstance(command, ApplyDocument):
+        # So that a tariff whose time has come is in force with the document, and not only at the next tick.
+        command = attrs.evolve(command, at_us=office.unix_us())
+
     def compose(snapshot: RoutingSnapshot) -> Wish:
-        return allowed(mutation, snapshot, Wish(submitted.command, secrets=submitted.credentials))
+        return allowed(mutation, snapshot, Wish(command, secrets=submitted.credentials))
 
     try:
         done = await mutation.write(compose, about=f"source:{source}")
