@@ -46,4 +46,5 @@ async def test_a_read_of_the_vault_that_fails_is_made_again(tmp_path: Path) -> N
 
 
 async def asked(http: httpx.AsyncClient, data: str) -> httpx.Response:
-    return await http.post(f"{data}/v1/chat/completions", json={"model": "m", "messages": []})
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    return await http.post(f"{data}/v1/chat/completions", json=body)
