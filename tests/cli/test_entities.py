@@ -161,7 +161,7 @@ def test_what_a_document_leaves_out_is_told(pointsman: Command) -> None:
 
 def test_what_another_owns_is_refused_with_its_line_and_both_cures(pointsman: Command) -> None:
     """ENTRY: a file that names a pool of the API's is refused where it names it, as `check` would say it."""
-    pointsman.done("set", "pool", "chat", 'providers=[{"url": "http://127.0.0.1:9/"}]')
+    pointsman.done("set", "pool", "chat", 'providers=[{"name": "p", "url": "http://127.0.0.1:9/"}]')
     (pointsman.folder / "f.yaml").write_text(
         "targets:\n  other: {url: http://127.0.0.1:9/}\n  chat: {url: http://h/}\n"
     )

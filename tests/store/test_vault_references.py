@@ -66,7 +66,7 @@ async def test_no_reference_is_sealed() -> None:
 
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_what_the_gateway_was_started_with_is_no_credential(name: str) -> None:
-    """House §7: a reference to it would have the admin's token or the vault's key sent to an address of one's choice."""
+    """House §7: a reference to it would send the admin's token or the vault's key to an address of one's choice."""
     with pytest.raises(UnknownCredential, match="gateway's own") as caught:
         resolve_reference(f"env:{name}", {name: "hunter2"}, str)
     assert "hunter2" not in str(caught.value)
