@@ -1,9 +1,14 @@
 """The assertions of what tests share explain themselves like those of a test file."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 import structlog
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in a job that a shell put into the background; the processes that tests start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite(
     "tests.contracts.event_log",
