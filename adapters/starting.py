@@ -82,8 +82,7 @@ async def beginning(
                 )
         failure = None
         try:
-            with uncollected():
-                snapshot = await caught_up(log, snapshot)
+            snapshot = await caught_up(log, snapshot)
         except StoreUnavailable as error:
             if cached is None:
                 raise
@@ -94,14 +93,18 @@ async def beginning(
         yield Beginning(attrs.evolve(store, log=log), follower, cache, saved)
 
 
-async def caught_up(log: VerifiableLog, snapshot: RoutingSnapshot) -> RoutingSnapshot:
-    """The table at the head of the log. Raises StoreUnavailable, LogDamaged."""
-    folding = routing.Folding(snapshot)
-    while True:
-        events = await log.read(folding.position, _PAGE)
-        folding.take(events)
-        if len(events) < _PAGE:
-            return folding.close()[0]
+async def caught_up(
+    log: VerifiableLog, snapshot: RoutingSnapshot, step: Callable[[Position], None] = lambda _: None
+) -> RoutingSnapshot:
+    """The table at the head of the log; `step` hears how far it has come. Raises StoreUnavailable, LogDamaged."""
+    with uncollected():
+        folding = routing.Folding(snapshot)
+        while True:
+            events = await log.read(folding.position, _PAGE)
+            folding.take(events)
+            step(folding.position)
+            if len(events) < _PAGE:
+                return folding.close()[0]
 
 
 class _SameLog:

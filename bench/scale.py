@@ -28,7 +28,6 @@ from scale_logs import ENVIRON, fill_postgres, fill_sqlite
 from scale_steps import access_us, events_us
 
 from adapters.clock import unix_us
-from adapters.collecting import uncollected
 from adapters.starting import caught_up
 from adapters.store import open_store
 from adapters.store.cache import SnapshotCache
@@ -56,8 +55,7 @@ def peak_mib() -> float:
 
 async def _from_log(url: str) -> tuple[RoutingSnapshot, bytes]:
     async with open_store(url, environ=ENVIRON, clock_us=unix_us) as store:
-        with uncollected():
-            snapshot = await caught_up(store.log, routing.empty())
+        snapshot = await caught_up(store.log, routing.empty())
         return snapshot, await store.log.hash_at(snapshot.position) or b""
 
 

@@ -22,6 +22,7 @@ from adapters import clock
 from adapters.cli.import_report import Telling, say_failure
 from adapters.cli.reading import database_option, json_option
 from adapters.cli.running import run
+from adapters.collecting import uncollected
 from adapters.dwctl.ownership import Makers
 from adapters.dwctl.repeating import repeat
 from adapters.dwctl.sync import Importer, Options
@@ -161,7 +162,8 @@ async def _importer(wish: _Wish) -> AsyncIterator[Importer]:
     ):
         makers = Makers(routing.fold)
         follower = Follower(store.log, routing.empty(), fold=makers.fold)
-        await follower.catch_up()
+        with uncollected():
+            await follower.catch_up()
         following.start_soon(follower.run, _nobody)
         yield Importer(
             partial(read_tables, wish.source),

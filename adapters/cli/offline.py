@@ -7,7 +7,7 @@ token that opens it is made for this one run and is known to nobody else.
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,18 +20,17 @@ from adapters.cli.gateway_client import AdminApi
 from adapters.cli.progress import progress
 from adapters.http.admin.app import api
 from adapters.office import Process, office_of
+from adapters.starting import caught_up
 from adapters.store import Store, open_store
 from adapters.store.urls import place_of
 from engine.access import digest
 from engine.errors import StartFailed
-from engine.events import Recorded
 from engine.names import Alias
 from engine.runtime.follower import Follower
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
-_PAGE = 5000
 _WARNING = 30
 
 
@@ -76,14 +75,8 @@ def _look_at(url: str, *, makes: bool) -> None:
 async def _caught_up(store: Store) -> Follower:
     """A follower at the head of the log, whose end nobody knows before it is there."""
     with progress("reading the log") as step:
-
-        def fold(table: RoutingSnapshot, page: Sequence[Recorded]) -> tuple[RoutingSnapshot, frozenset[Alias]]:
-            step(page[-1].position, None)
-            return routing.fold(table, page)
-
-        follower = Follower(store.log, routing.empty(), fold=fold)
-        await follower.catch_up(page=_PAGE)
-    return Follower(store.log, follower.snapshot, fold=routing.fold)
+        snapshot = await caught_up(store.log, routing.empty(), lambda position: step(position, None))
+    return Follower(store.log, snapshot, fold=routing.fold)
 
 
 def _nobody(snapshot: RoutingSnapshot, touched: frozenset[Alias]) -> None:

@@ -8,12 +8,11 @@ It is used from one thread at a time through the standard library's driver: nobo
 between would only add to it.
 """
 
-import gc
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ import msgspec
 import structlog
 import trio
 
+from adapters.collecting import uncollected
 from adapters.store.cache_fingerprint import fingerprint
 from adapters.store.cache_parts import Part, assembled, parts
 from adapters.store.sealing import Sealed
@@ -125,7 +125,7 @@ def _load(path: Path) -> Cached:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise _Unreadable(f"it can be read or written by other users (mode {mode:04o})")
-    with closing(_connect(path)) as connection, _without_collecting():
+    with closing(_connect(path)) as connection, uncollected():
         if _stamp(connection)[0] != APPLICATION_ID:
             raise _Unreadable("it is no snapshot cache")
         connection.execute("BEGIN")
@@ -161,18 +161,6 @@ class _Sum:
 
     def digest(self) -> bytes:
         return self._total.digest()
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Most of a million new objects, none of them garbage: looking for some takes longer than making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -76,11 +76,11 @@ class Follower:
         self.is_stuck = False
         "Whether that is because it cannot be understood, so that waiting alone will not help."
 
-    async def catch_up(self, publish: Publish = _nobody, *, wake: Wake = Wake.POLL, page: int = _PAGE) -> None:
+    async def catch_up(self, publish: Publish = _nobody, *, wake: Wake = Wake.POLL) -> None:
         """Fold and publish all that the log holds now. Raises StoreUnavailable, LogDamaged."""
         snapshot, touched, oldest = self.snapshot, set[Alias](), dict[str, int]()
         while True:
-            events = await self._log.read(snapshot.position, page)
+            events = await self._log.read(snapshot.position, _PAGE)
             _check(snapshot.position, events)
             if events:
                 snapshot, changed = self._fold(snapshot, events)
@@ -89,7 +89,7 @@ class Follower:
                     kind = kind_of(recorded.event)
                     if kind not in oldest or recorded.recorded_at < oldest[kind]:
                         oldest[kind] = recorded.recorded_at
-            if len(events) < page:
+            if len(events) < _PAGE:
                 break
         if snapshot.position != self.snapshot.position:
             await self.prepare(snapshot, frozenset(touched))
