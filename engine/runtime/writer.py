@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 import attrs
@@ -53,6 +54,14 @@ class Written:
     "Whether an earlier sending of the same request had appended it."
 
 
+Allows: TypeAlias = Callable[[RoutingSnapshot, tuple[Event, ...]], None]
+"""Raises where whoever asks may not have these events on this table."""
+
+
+def _all_allowed(snapshot: RoutingSnapshot, events: tuple[Event, ...]) -> None:
+    """Whoever may write at all may write anything."""
+
+
 def _is_long(command: Command) -> bool:
     """Whether it may be about the whole table."""
     return isinstance(command, ApplyManifest | ApplyDocument) or (
@@ -90,21 +99,38 @@ class Writer:
         """The table that the next command will be decided on, unless the log moves on first."""
         return self._follower.snapshot
 
-    def plan(self, command: Command, *, actor: Source, versions: Mapping[Stream, int] | None = None) -> Written:
-        """What a command would append now, and where it would be decided. Raises Rejected, Owned, Outdated."""
+    def plan(
+        self,
+        command: Command,
+        *,
+        actor: Source,
+        versions: Mapping[Stream, int] | None = None,
+        allows: Allows = _all_allowed,
+    ) -> Written:
+        """What a command would append now, and where it would be decided. `allows` sees each plan, on its table.
+
+        Raises Rejected, Owned, Outdated, and what `allows` raises.
+        """
         snapshot = self._follower.snapshot
         for stream, version in (versions or {}).items():
             known = snapshot.streams.get(stream)
             actual = 0 if known is None else known.version
             if actual != version:
                 raise Outdated(stream, version, actual)
-        return Written(snapshot.position, decide(snapshot, command, source=actor, change=self._change))
+        events = decide(snapshot, command, source=actor, change=self._change)
+        allows(snapshot, events)
+        return Written(snapshot.position, events)
 
     async def planned(
-        self, command: Command, *, actor: Source, versions: Mapping[Stream, int] | None = None
+        self,
+        command: Command,
+        *,
+        actor: Source,
+        versions: Mapping[Stream, int] | None = None,
+        allows: Allows = _all_allowed,
     ) -> Written:
         """As `plan`, beside the event loop where it takes long: requests go on meanwhile."""
-        plan = partial(self.plan, command, actor=actor, versions=versions)
+        plan = partial(self.plan, command, actor=actor, versions=versions, allows=allows)
         return await trio.to_thread.run_sync(plan) if _is_long(command) else plan()
 
     async def write(
@@ -134,10 +160,11 @@ class Writer:
         actor: Source,
         versions: Mapping[Stream, int] | None = None,
         repeatable: Repeatable | None = None,
+        allows: Allows = _all_allowed,
     ) -> Written:
         """As `write`, for whoever has the turn and has looked whether the request was sent before."""
         while True:
-            planned = await self.planned(command, actor=actor, versions=versions)
+            planned = await self.planned(command, actor=actor, versions=versions, allows=allows)
             if not planned.events:
                 return planned
             drafts = [

@@ -7,7 +7,6 @@ same, whatever was asked for. A token that is revoked or expired is no token fro
 import hmac
 from collections.abc import Callable, Iterable
 from functools import partial
-from hashlib import sha256
 from typing import Any, Final, cast
 
 import attrs
@@ -19,6 +18,7 @@ from litestar.handlers import BaseRouteHandler
 
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal, problem
+from engine.access import digest, token_of
 from engine.entity_checks import SCOPES
 
 READ: Final = {"scope": "read"}
@@ -109,16 +109,11 @@ def known(office: Office, headers: Iterable[tuple[bytes, bytes]]) -> Who | None:
     secret = _presented(headers)
     if secret is None:
         return None
-    digest = sha256(secret).digest()
-    if office.local_token is not None and hmac.compare_digest(digest, office.local_token):
+    presented = digest(secret)
+    if office.local_token is not None and hmac.compare_digest(presented, office.local_token):
         return Who("local", "admin")
-    snapshot = office.follower.snapshot
-    token = snapshot.tokens.get(digest)
-    if token is None or not hmac.compare_digest(digest, snapshot.catalogue.token_ids.get(token.token_id, b"")):
-        return None
-    if token.expires_at is not None and token.expires_at * 1_000_000 <= office.unix_us():
-        return None
-    return Who(token.token_id, token.scope) if token.scope in SCOPES else None
+    token = token_of(office.follower.snapshot, presented, office.unix_us() // 1_000_000)
+    return Who(token.token_id, token.scope) if token is not None and token.scope in SCOPES else None
 
 
 def who_asks(request: Request[Any, Any, Any]) -> Who:

@@ -12,7 +12,6 @@ from litestar.params import Body
 
 from adapters.credential_names import REFERENCES, is_credential, is_reference
 from adapters.http.admin.bounds import AtLeastOne, Count, Rate
-from adapters.http.admin.destinations import allowed
 from adapters.http.admin.mutation import Mutation, Wish, wish
 from adapters.http.admin.problems import Fault, Invalid
 from adapters.http.admin.resource import Resource, routes_of
@@ -98,10 +97,10 @@ def credential_of(
     return credential, {credential: api_key}
 
 
-def _endpoint(mutation: Mutation, snapshot: RoutingSnapshot, endpoint_id: str, body: Endpoint) -> Wish:
+def _endpoint(mutation: Mutation, _snapshot: RoutingSnapshot, endpoint_id: str, body: Endpoint) -> Wish:
     credential, secrets = credential_of(mutation, body.credential, body.api_key)
     fact = events.EndpointDefined(endpoint_id, body.url, credential, body.auth_header, body.auth_prefix, body.name)
-    return allowed(mutation, snapshot, wish(fact, secrets=secrets))
+    return wish(fact, secrets=secrets)
 
 
 def _show_endpoint(snapshot: RoutingSnapshot, endpoint_id: str) -> EndpointShown:

@@ -19,8 +19,9 @@ from adapters.http.admin.office import Office
 from adapters.http.admin.problems import Refusal
 from adapters.http.admin.receipt import Receipt, warnings_of
 from engine.commands import ChangeEntities, Command
+from engine.destinations import sent_anew
 from engine.errors import IdempotencyConflict, Outdated, Problem, Rejected, StoreUnavailable
-from engine.events import EntityEvent
+from engine.events import EntityEvent, Event
 from engine.names import CredentialId, Stream
 from engine.runtime.writer import Repeatable, Written
 from engine.snapshot import RoutingSnapshot
@@ -144,14 +145,24 @@ class Mutation:
 
     async def _write(self, wished: Wish, versions: Mapping[Stream, int]) -> Written:
         writer, actor = self.office.writer, self.who.actor
-        planned = await writer.planned(wished.command, actor=actor, versions=versions)
+        planned = await writer.planned(wished.command, actor=actor, versions=versions, allows=self._allows)
         if self.dry_run:
             return planned
         if not planned.events and self.office.follower.failing_since is not None:
             raise StoreUnavailable("whether it holds already cannot be told")
         if wished.secrets and planned.events:
             await self.office.vault.keep(wished.secrets)
-        return await writer.write_now(wished.command, actor=actor, versions=versions, repeatable=self.repeatable)
+        return await writer.write_now(
+            wished.command, actor=actor, versions=versions, repeatable=self.repeatable, allows=self._allows
+        )
+
+    def _allows(self, snapshot: RoutingSnapshot, events: tuple[Event, ...]) -> None:
+        """Only admins say where a credential is sent, whichever route they say it by: who could, could read it there.
+
+        Raises Refusal (403), naming the pool or the endpoint.
+        """
+        for stream in () if self.who.may("admin") else sent_anew(snapshot, events):
+            self.who.needs("admin", f"To say where a credential is sent, as here for {stream},")
 
     async def _followed(self, done: Done) -> Done:
         if done.is_dry:

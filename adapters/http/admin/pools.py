@@ -12,7 +12,6 @@ from litestar.params import FromPath, JSONBody
 
 from adapters.http.admin.answers import PAGE, After, Limit, page_of, paged, shown
 from adapters.http.admin.bodies import MergePatch, StrictBody, checked, merged
-from adapters.http.admin.destinations import allowed
 from adapters.http.admin.entrance import OPERATE, READ
 from adapters.http.admin.given import Given
 from adapters.http.admin.inventory import ApiKey, credential_of
@@ -109,7 +108,7 @@ def _stream(snapshot: RoutingSnapshot, alias: Alias) -> Stream:
     return f"pool:{alias}" if model_id is None else f"model:{model_id}"
 
 
-def _define(mutation: Mutation, snapshot: RoutingSnapshot, alias: Alias, body: PoolBody) -> Wish:
+def _define(mutation: Mutation, _snapshot: RoutingSnapshot, alias: Alias, body: PoolBody) -> Wish:
     secrets: dict[CredentialId, str] = {}
     providers = []
     for place, stated in enumerate(body.providers):
@@ -120,7 +119,7 @@ def _define(mutation: Mutation, snapshot: RoutingSnapshot, alias: Alias, body: P
         providers.append(Provider(**{**fields, "url": address_of(stated.url), "credential": credential}))
     fields = {field.name: getattr(body, field.name) for field in attrs.fields(PoolFields)}
     pool = Pool(alias=alias, keys=body.keys, providers=tuple(providers), **fields)
-    return allowed(mutation, snapshot, Wish(DefinePool(pool), secrets, _below_pool))
+    return Wish(DefinePool(pool), secrets, _below_pool)
 
 
 def _below_pool(where: Place) -> Place:
