@@ -5,19 +5,26 @@ PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.versi
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format bench bench-machine bench-scale bench-storm bench-replicas lock clean
+.PHONY: run test check format bench bench-machine bench-scale bench-storm bench-replicas bench-journal bench-replay bench-live browser screenshots lock clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/pointsman demo
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: test
+
+# Chromium and axe-core for the dashboard's tests; without them those tests say that they did not run.
+browser:
+	@sh tests/page/browser.sh
+
+screenshots: $(VENV)/.installed-dev browser
+	$(BIN)/python -m tests.page.screenshots
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -37,6 +44,15 @@ bench-storm: $(VENV)/.installed
 
 bench-replicas: $(VENV)/.installed-dev
 	$(BIN)/python bench/replicas.py
+
+bench-live: $(VENV)/.installed
+	$(BIN)/python bench/live.py
+
+bench-journal: $(VENV)/.installed
+	$(BIN)/python bench/journal.py
+
+bench-replay: $(VENV)/.installed
+	PYTHONPATH=. $(BIN)/python bench/replay.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import attrs
 import structlog
 import trio
 
+from adapters import clock
 from adapters.config import ConfigError, Loaded, load, watch
 from adapters.settings import ServeSettings
 from adapters.store.vault import Vault
@@ -29,6 +31,9 @@ from engine.runtime.writer import Writer, Written
 from engine.snapshot import FILE, RoutingSnapshot
 
 _RETRY_S = 2.0
+_WARNINGS: Final = 20
+_LONGEST: Final = 300
+"""Of the warnings in a status: lines, and characters of one. The log has all of them, whole."""
 _log = structlog.get_logger("configuration")
 
 
@@ -41,6 +46,12 @@ class FileStatus:
     "At which the last good content held."
     problems: tuple[str, ...] = ()
     "Why the newest content is not in force; empty when it is."
+    warnings: tuple[str, ...] = ()
+    "What is worth knowing of the last good content, such as keys that are ignored; the first of them."
+    in_force_us: int | None = None
+    "Since when the last good content is, in Unix microseconds; None: none has been since the start."
+    refused_us: int | None = None
+    "When the newest content was found not to be good, likewise; None: it is."
 
 
 class ConfigurationFile:
@@ -102,7 +113,9 @@ class ConfigurationFile:
         written = await self._writer.write(ApplyManifest(loaded.manifest, takes_over=True), actor=self._source)
         position = written.position
         self._tell_taken_over(before, written)
-        self.status = FileStatus(self._path.name, position)
+        self.status = FileStatus(
+            self._path.name, position, warnings=_bounded(loaded.warnings), in_force_us=clock.unix_us()
+        )
         _log.info("configuration file in force", file=self._path.name, position=position)
         return position
 
@@ -168,11 +181,18 @@ class ConfigurationFile:
             f"{self._path}: its source was released at position {position}, so this gateway goes by the event log; "
             f"to have the file in force again: POST /admin/v1/sources/{quote(self._source)}/claim, then change the file"
         )
-        self.status = attrs.evolve(self.status, problems=(problem,))
+        self.status = attrs.evolve(self.status, problems=(problem,), refused_us=clock.unix_us())
         _log.error("configuration file released; the event log is in force without it", problem=problem)
         return True
 
     def _stay(self, problems: tuple[str, ...]) -> None:
-        self.status = attrs.evolve(self.status, problems=problems)
+        self.status = attrs.evolve(self.status, problems=problems, refused_us=clock.unix_us())
         for problem in problems:
             _log.error("configuration file not taken; the last good one stays in force", problem=problem)
+
+
+def _bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of them, and how many more there are: a status is told again and again, and to many."""
+    told = [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…" for line in warnings[:_WARNINGS]]
+    left = len(warnings) - len(told)
+    return (*told, f"and {left} more, in the gateway's log") if left else tuple(told)

@@ -5,6 +5,7 @@ taken until the store is closed, so that none of them ends the process half-way.
 """
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -14,11 +15,14 @@ import trio
 from adapters.configuration import ConfigurationFile
 from adapters.http.server import Server
 from adapters.store import Sync, SyncState
+from adapters.sync_metrics import SyncMetrics
 from engine.names import Alias, Position
 from engine.pool.circuit import Turn
 from engine.pool.view import PoolView
+from engine.runtime.caller_actor import CallerActor
 from engine.runtime.follower import Follower
 from engine.runtime.router import Router
+from projections.live_facts import FileView, GatewayView, Observation, SyncView
 
 _log = structlog.get_logger("pointsman")
 
@@ -46,6 +50,10 @@ class State:
     _follower: Follower
     _file: ConfigurationFile | None
     _sync: Sync
+    _callers: CallerActor | None = None
+    _syncs: SyncMetrics | None = None
+    _started_us: int = 0
+    _journal: Callable[[], dict[str, Any]] | None = None
     is_draining: bool = False
     _settled: Position = 0
     "Of the last sample in which no actor had a definition still to take over."
@@ -59,14 +67,22 @@ class State:
     def report(self) -> tuple[bool, dict[str, Any]]:
         """Readiness, and how the table in force relates to the log and the file."""
         detail: dict[str, Any] = {
-            "status": "ready" if self.is_ready() else "draining" if self.is_draining else "stuck",
+            "status": self._is(),
             "position": self._router.snapshot.position,
             "log": self._log_is(),
             "sync": self._sync.status.state.value,
             "faults": len(self._router.snapshot.faults),
         }
+        if self._journal is not None:
+            detail["journal"] = self._journal()
         if self._file is not None:
-            detail["file"] = attrs.asdict(self._file.status)
+            status = self._file.status
+            detail["file"] = {
+                "path": status.path,
+                "position": status.position,
+                "problems": status.problems,
+                "warnings": status.warnings,
+            }
         return self.is_ready(), detail
 
     def _log_is(self) -> str:
@@ -80,10 +96,29 @@ class State:
         found = (actor.view() for actor in self._router.actors.values())
         return [view for view in found if view is not None]
 
-    def sample(self) -> tuple[Position, dict[Alias, PoolView]]:
+    def sample(self) -> Observation:
+        """What the live stream tells, as it is now."""
         if all(actor.is_settled for actor in self._router.actors.values()):
             self._settled = self._router.snapshot.position
-        return self._settled, {view.alias: view for view in self.views()}
+        pools = {view.alias: view for view in self.views()}
+        keys = self._callers.views() if self._callers is not None else {}
+        return Observation(self._settled, pools, keys, self._gateway())
+
+    def _gateway(self) -> GatewayView:
+        sync = self._sync.status
+        file = None if self._file is None else FileView(**attrs.asdict(self._file.status, recurse=False))
+        return GatewayView(
+            self._is(),
+            self._started_us,
+            self._log_is(),
+            len(self._router.snapshot.faults),
+            SyncView(sync.state.value, sync.reconnects, sync.error),
+            file,
+            self._syncs.reload if self._syncs is not None else None,
+        )
+
+    def _is(self) -> str:
+        return "ready" if self.is_ready() else "draining" if self.is_draining else "stuck"
 
 
 async def stop_when_asked(asked: StopSignals, state: State, server: Server, drain_s: float) -> None:
@@ -99,7 +134,7 @@ async def stop_when_asked(asked: StopSignals, state: State, server: Server, drai
 
 def log_turn(alias: Alias, turn: Turn) -> None:
     """One line for each circuit that opens or closes."""
-    since = [f"{cause.what} in request {cause.ticket}" for cause in turn.causes]
+    since = [f"{cause.what} in decision {cause.ticket}" for cause in turn.causes]
     if turn.wait_ns is None:
         _log.info("circuit closed", pool=alias, provider=turn.provider, of=turn.of)
     else:

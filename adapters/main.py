@@ -2,6 +2,8 @@
 
 Law: ports are bound, the store is opened and the configuration file is read and decided before anything is appended,
 so a start that fails leaves the log as it was; a store that goes away later leaves the last table in force.
+
+Longer than others because what is put together is seen in one place.
 """
 
 import gc
@@ -24,19 +26,21 @@ from adapters.http.asgi import Asgi
 from adapters.http.control import Control
 from adapters.http.inference import Inference
 from adapters.http.server import Server, address_of, listen
+from adapters.journal_opening import recording
 from adapters.lifecycle import (
     State,
     StopSignals,
     log_turn,
     stop_when_asked,
 )
+from adapters.live.asyncapi import description
+from adapters.live.events import EventTeller
 from adapters.live.hub import LiveHub
 from adapters.live.websocket import serve_live
 from adapters.logs import LineWriter
 from adapters.observe import Observer
 from adapters.office import VERSION, Process, office_of
 from adapters.poller import Poller
-from adapters.recent import Recent
 from adapters.replicating import keep_telling
 from adapters.settings import ServeSettings
 from adapters.starting import Beginning, beginning
@@ -49,12 +53,12 @@ from engine.names import Alias
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.follower import Look
 from engine.runtime.forward import Forward
-from engine.runtime.journal import Journal
 from engine.runtime.router import Router
 from engine.runtime.timekeeper import Timekeeper
 from engine.runtime.writer import Writer
 from engine.snapshot import RoutingSnapshot
 from projections import routing
+from projections.live import LiveView
 
 _log = structlog.get_logger("pointsman")
 
@@ -82,6 +86,7 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
     poller: Poller,
     asked: StopSignals,
 ) -> None:
+    started_us = clock.unix_us()
     syncs = SyncMetrics(clock_us=clock.unix_us)
     timekeeper: Timekeeper
 
@@ -90,7 +95,12 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
         if "tariff" in look.oldest and syncs.is_following:
             timekeeper.ring()
 
-    async with beginning(settings, environ, clock_us=clock.unix_us, on_look=on_look) as begun:
+    run_id = clock.new_request_id()
+    record = partial(recording, process=run_id, clock=clock.monotonic_ns, unix_us=clock.unix_us)
+    async with (
+        beginning(settings, environ, clock_us=clock.unix_us, on_look=on_look) as begun,
+        record(settings.journal, settings.database) as recorder,
+    ):
         store, follower = begun.store, begun.follower
         writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
         timekeeper = Timekeeper(writer, unix_us=clock.unix_us)
@@ -98,10 +108,10 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
         file = ConfigurationFile.of(settings, writer, store.vault, environ)
         loaded = await file.read_first(follower.snapshot) if file is not None else None
 
-        observer = Observer(lines)
+        journal = recorder.journal
+        observer = Observer(lines, journal)
         transport = PooledTransport(poller=poller, clock=clock.monotonic_ns)
         forwarder = Forwarder(transport, resolve=store.vault.resolve)
-        journal = Journal()
         callers = CallerActor(clock=clock.monotonic_ns, journal=journal)
         async with trio.open_nursery() as running:
             router = Router(
@@ -112,9 +122,11 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 journal=journal,
                 on_turn=log_turn,
             )
-            state = State(router, follower, file, store.sync)
-            live = LiveHub(sample=state.sample)
-            recent = Recent(journal, lambda: router.checkpoint(callers))
+            state = State(router, follower, file, store.sync, callers, syncs, started_us, recorder.report)
+            teller = EventTeller(
+                store.log, present=lambda: follower.snapshot, applied=follower.applied, fold=routing.fold
+            )
+            live = LiveHub(LiveView(seq=started_us), sample=state.sample, events=teller)
             credentials = CredentialsWatch(store.vault)
             store.sync.watch(credentials.synced)
             follower.prepare = credentials.prepare
@@ -122,7 +134,7 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 position=lambda: router.snapshot.position,
                 views=state.views,
                 keys=callers.standing,
-                dropped=lambda: recent.dropped,
+                journal=recorder.metrics,
                 sync=lambda: syncs.collect(
                     state=store.sync.status.state.value,
                     reconnects=store.sync.status.reconnects,
@@ -138,10 +150,11 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 # Another process may have put them into the vault.
                 credentials.changed(snapshot, touched)
 
-            replica = Replica(clock.new_request_id(), str(address_of(control_socket)), VERSION, 0)
+            replica = Replica(run_id, str(address_of(control_socket)), VERSION, 0)
             publish(follower.snapshot, frozenset(follower.snapshot.pools))
-            for task in (poller.run, transport.run, callers.run, live.run, recent.run, timekeeper.run, credentials.run):
-                running.start_soon(task)
+            parts = (poller, transport, callers, live, recorder, timekeeper, credentials)
+            for part in parts:
+                running.start_soon(part.run)
             running.start_soon(follower.run, publish)
             if lines is not None:
                 running.start_soon(lines.run)
@@ -176,13 +189,22 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
                 replica_id=replica.replica_id,
                 address=replica.address,
             )
-            office = office_of(store, follower, writer, process, environ=environ, is_strict=settings.strict_config)
+            office = office_of(
+                store,
+                follower,
+                writer,
+                process,
+                environ=environ,
+                is_strict=settings.strict_config,
+                journal=recorder.reader,
+                why_no_journal=recorder.why if settings.journal.is_on else None,
+            )
             control = Control(
                 observer,
                 Tokens(own, snapshot=lambda: follower.snapshot, unix_s=clock.unix_s),
                 status=state.report,
                 serve_live=partial(serve_live, hub=live),
-                explain=recent.explain,
+                stream_schema=description,
                 admin=Asgi(api(office)),
                 admits=lambda headers: known(office, headers) is not None,
             )
@@ -200,6 +222,7 @@ async def _serve(  # noqa: PLR0915 - constructor calls, read top to bottom
             _settle()
             await data_server.serve(data_socket)
             running.cancel_scope.cancel()
+        await recorder.finish()
         await transport.aclose()
 
 

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from adapters import clock
-from adapters.http.admin.office import Office
+from adapters.http.admin.office import Office, RecordedJournal
 from adapters.store import Store
 from adapters.submitting import loader
 from engine.names import Digest
@@ -42,8 +42,12 @@ def office_of(
     *,
     environ: Mapping[str, str],
     is_strict: bool = False,
+    journal: RecordedJournal | None = None,
+    why_no_journal: str | None = None,
 ) -> Office:
-    """`environ` and `is_strict` are for configuration files that are sent to it."""
+    """`environ` and `is_strict` are for configuration files that are sent to it; `why_no_journal`: where there is none,
+    the reason, unless it was not wanted.
+    """
     return Office(
         writer=writer,
         follower=follower,
@@ -64,5 +68,7 @@ def office_of(
         version=VERSION,
         started_us=clock.unix_us(),
         draining=process.draining,
+        journal=journal,
+        why_no_journal=why_no_journal,
         load=loader(strict=is_strict, credential_id=store.vault.credential_id, environ=environ),
     )

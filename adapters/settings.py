@@ -28,6 +28,19 @@ def parse_address(text: str) -> Address:
 
 
 @attrs.frozen
+class JournalSettings:
+    """Where decisions are recorded, and for how long."""
+
+    file: Path | None = None
+    "None: beside a SQLite database, else in the working directory."
+    is_on: bool = True
+    age_s: float = 24 * 3600
+    "What is older is deleted."
+    size_bytes: int = 1 << 30
+    "What is more is deleted, the oldest first."
+
+
+@attrs.frozen
 class ServeSettings:
     listen: Address
     control: Address
@@ -46,3 +59,4 @@ class ServeSettings:
     "None: beside the database file, or in the working directory."
     drain_s: float = 30.0
     "How long running requests may take to end after the first signal to stop."
+    journal: JournalSettings = JournalSettings()

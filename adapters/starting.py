@@ -15,7 +15,7 @@ from adapters.collecting import uncollected
 from adapters.settings import ServeSettings
 from adapters.store import Store, open_store
 from adapters.store.cache import Cached, SnapshotCache
-from adapters.store.ports import VerifiableLog
+from adapters.store.ports import Take, VerifiableLog
 from adapters.store.urls import PostgresServer, place_of
 from engine.errors import LogDamaged, StoreUnavailable
 from engine.events import Draft, Recorded
@@ -25,7 +25,7 @@ from engine.runtime.follower import Follower, Look
 from engine.snapshot import RoutingSnapshot
 from projections import routing
 
-_PAGE = 5000
+_PAGE = 10_000
 """What is read at one go while nobody is waiting."""
 _log = structlog.get_logger("pointsman")
 
@@ -100,10 +100,10 @@ async def caught_up(
     with uncollected():
         folding = routing.Folding(snapshot)
         while True:
-            events = await log.read(folding.position, _PAGE)
-            folding.take(events)
-            step(folding.position)
-            if len(events) < _PAGE:
+            before = folding.position
+            reached = await log.read_into(folding.take, before, _PAGE)
+            step(reached)
+            if reached - before < _PAGE:
                 return folding.close()[0]
 
 
@@ -122,10 +122,17 @@ class _SameLog:
             self._is_seen = await self._log.hash_at(self._position) == self._hash
         return self._is_seen
 
-    async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]:
+    async def _check_same(self) -> None:
         if not await self.is_same():
             raise LogDamaged(self._position, "is not the event that this gateway's table was made from")
+
+    async def read(self, after: Position, limit: int = 500) -> Sequence[Recorded]:
+        await self._check_same()
         return await self._log.read(after, limit)
+
+    async def read_into(self, take: Take, after: Position, limit: int = 500) -> Position:
+        await self._check_same()
+        return await self._log.read_into(take, after, limit)
 
     async def append(
         self, drafts: Sequence[Draft], *, expected: Position, actor: str, causation: UUID | None = None
@@ -145,6 +152,9 @@ class _SameLog:
 
     async def hash_at(self, position: Position) -> bytes | None:
         return await self._log.hash_at(position)
+
+    async def position_at(self, at_us: int) -> Position:
+        return await self._log.position_at(at_us)
 
     async def verify(self, progress: Callable[[Position, Position], None] | None = None) -> Position:
         return await self._log.verify(progress)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from engine.runtime.follower import Look
+from projections.live_facts import ReloadView
 
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -25,6 +26,8 @@ class SyncMetrics:
         self._lags: dict[str, list[int]] = {}
         self._lag_sums_us: dict[str, int] = defaultdict(int)
         self._skewed = 0
+        self.reload: ReloadView | None = None
+        "The last look that brought anything; None: nothing since the start."
         self.is_following = False
         "Whether lags mean something: not for what was read at the start."
 
@@ -33,6 +36,8 @@ class SyncMetrics:
         if look.failure is not None:
             self._failures[look.wake.value] += 1
         now = self._clock_us() if look.oldest and self.is_following else 0
+        if now:
+            self.reload = ReloadView(look.wake.value, now, max(0, now - min(look.oldest.values())))
         for kind, recorded_at in look.oldest.items() if now else ():
             lag_us = now - recorded_at
             self._skewed += lag_us < 0

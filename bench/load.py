@@ -57,7 +57,7 @@ def run(port: int, *, connections: int, seconds: int, chat: Path) -> Figures:
 
 
 def _percentile(text: str, which: str) -> float:
-    found = re.search(rf"^\s+{which}%\s+([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    found = re.search(rf"^\s+{which}%\s+([\d.]+)(us|ms|s)\s*$", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"wrk gave no {which}th percentile: {text}")
     return float(found[1]) * _UNITS[found[2]]

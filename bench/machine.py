@@ -18,15 +18,15 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from engine.checkpoint import beginning
 from engine.pool.draw import mixed
 from engine.pool.machine import step
 from engine.pool.messages import Acquire, Finish, Kind, Leased, Message, Outcome, Reconfigure, Retry
 from engine.pool.meter import Meters
 from engine.pool.state import PoolState
-from engine.runtime.journal import Entry, Journal, Started
+from engine.recording import Block
+from engine.runtime.journal import Journal
 from engine.snapshot import Fallback, Limits, Pool, Provider, Strategy
-from projections.replay import Replay
+from projections.replay import Definitions, Replay
 
 ROUNDS = 9
 REQUESTS = 5_000
@@ -84,9 +84,10 @@ def decide(definition: Pool) -> float:
     return spent / REQUESTS / 1000
 
 
-def record() -> list[Entry]:
+def record() -> tuple[Block, Definitions]:
     """Two pools under way, the journal on: one request in eight fails once, one message in fifty is a change."""
     journal, meters = Journal(), Meters()
+    table: dict[tuple[str, int], Pool] = {}
     states: dict[str, PoolState] = {}
     held: dict[str, list[int]] = {"chat": [], "mini": []}
 
@@ -95,19 +96,20 @@ def record() -> list[Entry]:
         journal.note(alias, message, answers)
         return bool(answers) and isinstance(answers[0], Leased)
 
-    def definition(alias: str, number: int) -> Pool:
+    def define(alias: str, number: int, at: int) -> None:
         strategy = tuple(Strategy)[number % len(Strategy)]
-        return attrs.evolve(pool(8, strategy=strategy, limits=_AMPLE), alias=alias)
+        table[alias, number] = attrs.evolve(pool(8, strategy=strategy, limits=_AMPLE), alias=alias)
+        tell(alias, Reconfigure(table[alias, number], number, at))
 
     for alias in held:
-        journal.note(alias, Started(SEED), ())
+        journal.begin_pool(alias, SEED)
         states[alias] = PoolState(alias, SEED, meters)
-        tell(alias, Reconfigure(definition(alias, 0), 1, _SECOND))
+        define(alias, 1, _SECOND)
     for ticket in range(1, RECORDED):
         at, chance = _SECOND + ticket * _RECORDED_NS, mixed(ticket)
         alias = "chat" if chance % 3 else "mini"
         if chance % 50 == 0:
-            tell(alias, Reconfigure(definition(alias, ticket), ticket, at))
+            define(alias, ticket, at)
         elif len(held[alias]) < IN_FLIGHT:
             if tell(alias, Acquire(ticket, at)):
                 held[alias].append(ticket)
@@ -115,30 +117,33 @@ def record() -> list[Entry]:
             tell(alias, Retry(held[alias][0], at, Outcome(Kind.FAILED, status=500)))
         else:
             tell(alias, Finish(held[alias].pop(0), at, _SUCCESSES[ticket % 16]))
-    return journal.take()
+    entries = tuple(note.entry() for note in journal.take().notes)
+    kept = journal.close()
+    return Block("bench", 1, 0, 0, 0, 0, 0, kept.pools, kept.meters, kept.keys, entries, ()), lambda *at: table[at]
 
 
-def replay(entries: list[Entry]) -> float:
+def replay(block: Block, definitions: Definitions) -> float:
     """Journal entries computed again and compared, a second."""
-    again = Replay(beginning())
+    again = Replay(definitions)
     begun = time.process_time_ns()
-    for entry in entries:
+    again.enter(block)
+    for entry in block.entries:
         mismatch = again.take(entry)
         if mismatch is not None:
             raise AssertionError(str(mismatch))
-    return len(entries) * _SECOND / (time.process_time_ns() - begun)
+    return len(block.entries) * _SECOND / (time.process_time_ns() - begun)
 
 
 def main() -> None:
     rounds: dict[str, dict[int, list[float]]] = {name: {size: [] for size in SIZES} for name in VARIANTS}
-    entries = record()
+    block, definitions = record()
     replays: list[float] = []
     for _ in range(ROUNDS):
         # By turns, so that a disturbance of the machine meets all of them.
         for name, make in VARIANTS.items():
             for size in SIZES:
                 rounds[name][size].append(decide(make(size)))
-        replays.append(replay(entries))
+        replays.append(replay(block, definitions))
     result = {
         "python": platform.python_version(),
         "machine": f"{os.cpu_count()} cores",
@@ -150,7 +155,7 @@ def main() -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "machine.json").write_text(json.dumps(result, indent=2) + "\n")
-    show(rounds, statistics.median(replays), len(entries))
+    show(rounds, statistics.median(replays), len(block.entries))
 
 
 def _medians(sizes: dict[int, list[float]]) -> Iterator[tuple[int, float]]:

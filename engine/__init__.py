@@ -34,8 +34,16 @@ meter       what a provider's limits are counted on; a deployment has one, where
 circuit     whether a provider is left alone after failures: closed, open or half-open
 probe       the one request that tries a provider whose circuit is half-open
 decision    one choice of a provider, with the numbers of every candidate
-journal     all that the actors were told and answered, in order
-checkpoint  all actors' state at one moment, from which a replay can begin
+journal     all that the actors were told and answered, in order, and how requests went
+entry       one input of one actor in the journal, with its answers
+block       a stretch of the journal, with the states of its actors at its beginning
+checkpoint  an actor's state at one moment, from which a replay can begin
+replay      what the actors did, computed again from the journal and compared with it
+story       all that the journal knows of one request, recomputed
+moment      a point in recorded time, and the actors as they were at it
+corpus      a part of a journal, saved as a file of its own with the events that it needs
+trial       recorded traffic under another table
+predicate   a question about a trial's counts, such as `refused(alias="chat") > 0`, that `bisect` asks
 drain       to give no new lease while running ones end
 vault       where upstream credentials live, outside the event log
 """

@@ -24,6 +24,8 @@ BATCH: Final = "batch"
 """The purpose of the keys that escalation models are open to (SYNC-4)."""
 PLATFORM: Final = "platform"
 """The purpose of keys that are not for inference (SYNC-8)."""
+EXPLAIN: Final = "pointsman.explain"
+"""The label that lets a key's callers ask why: its value is then `allow`."""
 _MAPPED_BITS: Final = 96
 """Of an IPv6 address that is an IPv4 one, those before it."""
 
@@ -88,20 +90,26 @@ def refusal(snapshot: RoutingSnapshot, key: Key | None, pool: Pool) -> Reason | 
     """Why a key does not open a pool that asks for one; None: it does (AUTH-2, AUTH-4, AUTH-6, AUTH-8)."""
     if key is None or (key.purpose == PLATFORM and key.user_id != NIL):
         return Reason.FORBIDDEN
-    is_named = key.opens_all_pools or pool.alias in key.aliases
     if pool.grants is not None:
-        return _refusal_of_model(snapshot, key, pool.grants, is_named=is_named)
-    return None if is_named or (pool.keys is not None and key.key_id in pool.keys) else Reason.FORBIDDEN
+        return _refusal_of_model(snapshot, key, pool.alias, pool.grants)
+    is_listed = pool.keys is not None and key.key_id in pool.keys
+    return None if is_listed or _is_opened(key, pool.alias) else Reason.FORBIDDEN
 
 
-def _refusal_of_model(snapshot: RoutingSnapshot, key: Key, grants: Grants, *, is_named: bool) -> Reason | None:
-    """Membership (SYNC-4), then funds (SYNC-5); `is_named`: the key opens the pool by itself."""
+def _is_opened(key: Key, alias: Alias) -> bool:
+    """Whether the key opens the pool by itself."""
+    return key.opens_all_pools or (bool(key.aliases) and alias in key.aliases)
+
+
+def _refusal_of_model(snapshot: RoutingSnapshot, key: Key, alias: Alias, grants: Grants) -> Reason | None:
+    """Membership (SYNC-4), then funds (SYNC-5). What most callers are let in by is asked first."""
     if key.user_id == NIL:
         return None
     if key.user_id is None:
         # Nobody's key has nobody's memberships, and no balance that could be short.
-        is_member = is_named or NIL in grants.groups or (grants.is_escalation and key.purpose == BATCH)
-        is_funded = is_named or grants.is_free
+        is_opened = _is_opened(key, alias)
+        is_member = is_opened or NIL in grants.groups or (grants.is_escalation and key.purpose == BATCH)
+        is_funded = is_opened or grants.is_free
     else:
         user = snapshot.users.get(key.user_id)
         if user is None:
@@ -109,7 +117,7 @@ def _refusal_of_model(snapshot: RoutingSnapshot, key: Key, grants: Grants, *, is
         is_member = (
             not user.groups.isdisjoint(grants.groups)
             or NIL in grants.groups
-            or is_named
+            or _is_opened(key, alias)
             or (grants.is_escalation and key.purpose == BATCH)
         )
         is_funded = user.is_funded or grants.is_free
@@ -139,6 +147,11 @@ def admit(snapshot: RoutingSnapshot, alias: Alias, presented: Digest | None, at:
     if not pool.providers:
         raise Refused(Reason.UNAVAILABLE)
     return Admission(pool, key)
+
+
+def may_ask_why(key: Key | None) -> bool:
+    """Whether callers with a key are told the decisions about their requests, as far as they ask."""
+    return key is not None and key.labels.get(EXPLAIN) == "allow"
 
 
 def visible_aliases(snapshot: RoutingSnapshot, presented: Digest | None, at: int, address: str = "") -> list[Alias]:

@@ -11,6 +11,8 @@ MOST: Final = Decimal(10) ** 15
 MOST_PLACES: Final = 18
 """Digits behind the point, so that sums stay short."""
 _LONGEST: Final = 64
+_SHORT: Final = 15
+"""So many characters without an exponent are never too much, nor have they too many places."""
 _SMALLEST: Final = Decimal(1).scaleb(-MOST_PLACES)
 _EXACT: Final = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -21,9 +23,14 @@ def amount_of(text: str) -> Decimal | None:
         amount = Decimal(text) if len(text) <= _LONGEST else None
     except InvalidOperation:
         return None
-    if amount is None or not amount.is_finite() or abs(amount) > MOST:
+    if amount is None or not amount.is_finite():
         return None
-    # Not by its exponent, which costs a tuple of its digits: this is asked for every entry of a log.
+    # This is asked for every entry of a log.
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return amount
+    if abs(amount) > MOST:
+        return None
+    # Not by its exponent, which costs a tuple of its digits.
     return amount if amount == amount.quantize(_SMALLEST, context=_EXACT) else None
 
 

@@ -4,7 +4,7 @@ Law: immutable, as the snapshot it is part of; `projections` alone makes one. Th
 without a search, what an event about one entity means for the others (DELTA-2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import attrs
@@ -92,3 +92,27 @@ class Catalogue:
     token_ids: Mapping[TokenId, Digest]
     escalation: frozenset[Alias] = frozenset()
     batch_capacity: int = BATCH_CAPACITY
+    "Of the models that state none."
+
+
+class Capacities(Mapping[Alias, int]):
+    """Batch requests each model takes at once (CAP-1), made out where one is asked for, so that a new default for all
+    of them is a single value.
+    """
+
+    __slots__ = ("_catalogue",)
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def __getitem__(self, alias: Alias) -> int:
+        model_id = self._catalogue.models[alias]
+        model = self._catalogue.deployments.get(model_id) or self._catalogue.composites[model_id]
+        stated = model.batch_capacity
+        return stated if stated is not None and stated > 0 else self._catalogue.batch_capacity
+
+    def __iter__(self) -> Iterator[Alias]:
+        return iter(self._catalogue.models)
+
+    def __len__(self) -> int:
+        return len(self._catalogue.models)

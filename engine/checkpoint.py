@@ -1,150 +1,195 @@
-"""All actors' state at one moment, from which what followed can be computed again.
+"""The state of actors at one moment as plain values, from which what followed can be computed again.
 
-Law: a checkpoint shares nothing that changes with the running actors, and keeps what they share among themselves (a
-deployment's meter stays one); two states are equal where their `facts` are.
+Law: what is kept shares nothing with the running actors. Definitions are not kept but named by their positions: they
+are in the event log. Numbers that may be larger than 64 bits are decimal text.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Mapping
 
 import attrs
 
-from engine.caller import CallerState
+from engine.caller import CallerState, KeyState
 from engine.limiter import Limiter
-from engine.names import Alias
+from engine.names import CredentialId, KeyId, Nanoseconds, Position, ProviderName, Ticket
 from engine.pool.circuit import Circuit
-from engine.pool.meter import Meter, Meters
+from engine.pool.meter import Meter
 from engine.pool.state import Journey, PoolState, Slot
-
-T = TypeVar("T")
+from engine.snapshot import Limits, Provider
 
 
 @attrs.frozen
-class Checkpoint:
-    seq: int
-    "Of the journal's last entry before it; 0: nothing has happened yet."
-    pools: Mapping[Alias, PoolState]
-    callers: CallerState
-    meters: Meters
-    "The table that all pools count deployments on."
+class KeptBucket:
+    """A rate limiter."""
 
-    def copy(self) -> "Checkpoint":
-        """Another one that can be worked on. What cannot change is shared."""
-        meters = {id(meter): _meter(meter) for meter in self.meters.shared.values()}
-        pools = {alias: _pool(state, meters) for alias, state in self.pools.items()}
-        table = Meters({name: meters[id(meter)] for name, meter in self.meters.shared.items()})
-        for state in pools.values():
-            state.meters = table
-        keys = {key_id: _twin(key, limiter=_own(key.limiter)) for key_id, key in self.callers.keys.items()}
-        return Checkpoint(self.seq, pools, CallerState(keys, dict(self.callers.tickets)), table)
+    units: str
+    interval: str
+    burst: int
+    full_at: str
 
 
-def beginning() -> Checkpoint:
-    """Before the first entry of a process."""
-    return Checkpoint(0, {}, CallerState(), Meters())
+@attrs.frozen
+class KeptMeter:
+    limit: int | None
+    bucket: KeptBucket | None
+    active: int
+    slots: int
 
 
-def _pool(state: PoolState, meters: dict[int, Meter]) -> PoolState:
-    slots: dict[int, Slot] = {}
-    for slot in (*state.slots, *state.draining, *_held(state)):
-        if id(slot) not in slots:
-            meter = meters.get(id(slot.meter)) or _meter(slot.meter)
-            slots[id(slot)] = _twin(slot, meter=meter, health=_twin(slot.health), credential=_twin(slot.credential))
-    return _twin(
-        state,
-        limiter=_own(state.limiter),
-        slots=[slots[id(slot)] for slot in state.slots],
-        draining=[slots[id(slot)] for slot in state.draining],
-        journeys={
-            ticket: _twin(
-                journey,
-                slot=slots[id(journey.slot)] if journey.slot is not None else None,
-                tried={slots[id(slot)]: attempt for slot, attempt in journey.tried.items()} if journey.tried else None,
-            )
-            for ticket, journey in state.journeys.items()
-        },
-        dice=_twin(state.dice),
-        alarms=state.alarms.copy(),
+@attrs.frozen
+class KeptSlot:
+    active: int = 0
+    meter: KeptMeter | None = None
+    "None: its deployment's."
+    latency_ns: Nanoseconds = 0
+    sampled_at: Nanoseconds = 0
+    health: Circuit | None = None
+    "None: as new, like `credential`."
+    credential: Circuit | None = None
+    is_barred: bool = False
+    openings: int = 0
+    provider: Provider | None = None
+    "Of a slot that drains; the others have the definition's, in its order."
+    chosen: int = 0
+
+
+@attrs.frozen
+class KeptJourney:
+    slot: int | None
+    "The place of what it holds: the definition's providers first, then those that drain."
+    attempts: int
+    affinity: int | None
+    tried: Mapping[int, int]
+    "Place to attempt; -1 and below: providers that are gone altogether."
+    due: Nanoseconds | None
+    paused_ns: Nanoseconds
+    credential: CredentialId | None
+
+
+@attrs.frozen
+class KeptPool:
+    seed: int
+    position: Position
+    "Of the definition it runs."
+    defined_at: Position
+    "Of the last one that was not a farewell."
+    is_gone: bool
+    bucket: KeptBucket | None
+    draws: int
+    retries: int
+    budgets_exhausted: int
+    slots: tuple[KeptSlot, ...]
+    draining: tuple[KeptSlot, ...]
+    gone: tuple[ProviderName, ...]
+    journeys: Mapping[Ticket, KeptJourney]
+    refused: Mapping[str, int] = attrs.field(factory=dict)
+    "Requests, by the reason."
+
+
+@attrs.frozen
+class KeptKey:
+    limits: Limits
+    position: Position
+    bucket: KeptBucket | None
+    active: int
+    tickets: tuple[Ticket, ...]
+    "Of its requests in flight."
+
+
+def keep_pool(state: PoolState) -> KeptPool:
+    places = {id(slot): place for place, slot in enumerate((*state.slots, *state.draining))}
+    gone: dict[int, Slot] = {}
+    journeys = {ticket: _kept_journey(journey, places, gone) for ticket, journey in state.journeys.items()}
+    return KeptPool(
+        seed=state.seed,
+        position=state.position,
+        defined_at=state.defined_at,
+        is_gone=state.pool is None,
+        bucket=_kept_bucket(state.limiter),
+        draws=state.dice.count,
+        retries=state.retries,
+        budgets_exhausted=state.budgets_exhausted,
+        slots=tuple([_kept_slot(slot, None) for slot in state.slots]),
+        draining=tuple([_kept_slot(slot, slot.provider) for slot in state.draining]),
+        gone=tuple([slot.name for slot in gone.values()]),
+        journeys=journeys,
+        refused={why.value: count for why, count in state.refused.items()} if state.refused else {},
     )
 
 
-def _held(state: PoolState) -> Iterator[Slot]:
-    """Slots that are gone from the pool, but not yet from what a request has tried."""
-    return (slot for journey in state.journeys.values() for slot in journey.tried or ())
+def keep_meter(meter: Meter) -> KeptMeter:
+    return KeptMeter(meter.limit, _kept_bucket(meter.limiter), meter.active, meter.slots)
 
 
-def _meter(meter: Meter) -> Meter:
-    return _twin(meter, limiter=_own(meter.limiter))
+def keep_keys(state: CallerState, key_ids: Iterable[KeyId]) -> dict[KeyId, KeptKey]:
+    """Those of the keys that there is something to remember of."""
+    tickets = tickets_by_key(state)
+    wanted = ((key_id, state.keys.get(key_id)) for key_id in key_ids)
+    return {key_id: keep_key(key, tickets.get(key_id, ())) for key_id, key in wanted if key is not None}
 
 
-def _own(limiter: Limiter | None) -> Limiter | None:
-    return None if limiter is None else _twin(limiter)
+def tickets_by_key(state: CallerState) -> dict[KeyId, list[Ticket]]:
+    """The requests in flight of each key, in the order in which they came."""
+    tickets: dict[KeyId, list[Ticket]] = {}
+    for ticket, key_id in state.tickets.items():
+        tickets.setdefault(key_id, []).append(ticket)
+    return tickets
 
 
-def _twin(value: T, **others: Any) -> T:
-    """A value of the same class with the same fields, but for those given. `copy.copy` takes ten times as long."""
-    kind: Any = type(value)
-    twin = kind.__new__(kind)
-    for name in _names(kind):
-        setattr(twin, name, others[name] if name in others else getattr(value, name))
-    return cast("T", twin)
+def keep_key(key: KeyState, tickets: Iterable[Ticket]) -> KeptKey:
+    """`tickets`: of its requests in flight."""
+    return KeptKey(key.limits, key.position, _kept_bucket(key.limiter), key.active, tuple(tickets))
 
 
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(kind))
+def _kept_slot(slot: Slot, provider: Provider | None) -> KeptSlot:
+    return KeptSlot(
+        slot.active,
+        keep_meter(slot.meter) if slot.provider.deployment is None else None,
+        slot.latency_ns,
+        slot.sampled_at,
+        _kept_circuit(slot.health),
+        _kept_circuit(slot.credential),
+        slot.is_barred,
+        slot.openings,
+        provider,
+        slot.chosen,
+    )
 
 
-def facts_of_pool(state: PoolState) -> dict[str, Any]:
-    """Everything in a pool's state that can make a difference later, as plain values."""
-    return {
-        "position": state.position,
-        "pool": state.pool,
-        "tokens": _bucket(state.limiter),
-        "draws": state.dice.count,
-        "retries": state.retries,
-        "budgets_exhausted": state.budgets_exhausted,
-        "providers": [_slot(slot) for slot in state.slots],
-        "draining": [_slot(slot) for slot in state.draining],
-        "requests": {ticket: _journey(journey) for ticket, journey in state.journeys.items()},
-    }
+def _kept_journey(journey: Journey, places: dict[int, int], gone: dict[int, Slot]) -> KeptJourney:
+    tried: dict[int, int] = {}
+    for slot, attempt in (journey.tried or {}).items():
+        place = places.get(id(slot))
+        if place is None:
+            gone.setdefault(id(slot), slot)
+            place = -1 - list(gone).index(id(slot))
+        tried[place] = attempt
+    return KeptJourney(
+        places[id(journey.slot)] if journey.slot is not None else None,
+        journey.attempts,
+        journey.affinity,
+        tried,
+        journey.due,
+        journey.paused_ns,
+        journey.credential,
+    )
 
 
-def facts_of_callers(state: CallerState) -> dict[str, Any]:
-    """The same for the keys."""
-    keys = {key_id: (key.active, key.limits, key.position, _bucket(key.limiter)) for key_id, key in state.keys.items()}
-    return {"keys": keys, "requests": dict(state.tickets)}
+def _kept_bucket(limiter: Limiter | None) -> KeptBucket | None:
+    if limiter is None:
+        return None
+    rate = limiter.rate
+    return KeptBucket(str(rate.units), str(rate.interval), rate.burst, str(limiter.full_at))
 
 
-def _slot(slot: Slot) -> dict[str, Any]:
-    return {
-        "name": slot.name,
-        "active": slot.active,
-        "running": slot.meter.active,
-        "tokens": _bucket(slot.meter.limiter),
-        "latency_ns": slot.latency_ns,
-        "sampled_at": slot.sampled_at,
-        "circuit": _circuit(slot.health),
-        "credential": _circuit(slot.credential),
-    }
-
-
-def _journey(journey: Journey) -> dict[str, Any]:
-    return {
-        "provider": journey.slot.name if journey.slot is not None else None,
-        "attempts": journey.attempts,
-        "affinity": journey.affinity,
-        "credential": journey.credential,
-        "tried": {slot.name: attempt for slot, attempt in (journey.tried or {}).items()},
-        "due": journey.due,
-        "paused_ns": journey.paused_ns,
-    }
-
-
-def _circuit(circuit: Circuit) -> dict[str, Any]:
-    return attrs.asdict(circuit, recurse=False)
-
-
-def _bucket(limiter: Limiter | None) -> tuple[Any, int] | None:
-    return None if limiter is None else (limiter.rate, limiter.full_at)
+def _kept_circuit(circuit: Circuit) -> Circuit | None:
+    if circuit.until is None and not circuit.failed_at:
+        return None
+    return Circuit(
+        circuit.until,
+        circuit.failures,
+        circuit.openings,
+        circuit.probe,
+        circuit.failed_at,
+        circuit.is_told,
+        circuit.causes,
+    )

@@ -1,13 +1,15 @@
 """Wishes to change the configuration. `engine.decide` turns each into events or rejects it."""
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import attrs
 
+from engine.catalogue import Ledger
 from engine.document import Document
 from engine.events import EntityEvent
-from engine.names import Alias, KeyId
-from engine.snapshot import Key, Manifest, Pool, Settings
+from engine.names import Alias, KeyId, Position, UserId
+from engine.snapshot import Key, Manifest, Pool, RoutingSnapshot, Settings
 
 
 @attrs.frozen
@@ -74,6 +76,29 @@ class ApplyDocument:
 
 
 @attrs.frozen
+class Account:
+    """What a user has to pay with."""
+
+    ledger: Ledger | None
+    is_funded: bool
+
+
+@attrs.frozen
+class RollBack:
+    """Make the table what it was at an earlier position, but for what `engine.rollback` does not bring back."""
+
+    table: RoutingSnapshot = attrs.field(repr=False)
+    with_revoked_keys: bool = False
+    "Whether keys that were removed since, and secrets that were rotated away, are good again."
+    accounts: Mapping[UserId, Account] = attrs.field(factory=dict)
+    "Of users that the position has and the present table has not: as it was when they went."
+    at_us: int | None = None
+    "When, as in ChangeEntities; None: tariffs are as they were, too."
+    expected: Position | None = None
+    "The position that it is meant to lead back from; None: whichever is the present one."
+
+
+@attrs.frozen
 class SettleAccounts:
     """Make events of what time has brought about: tariffs that begin and end, and balances that stand on the other side
     of zero than access goes by (DEF-16).
@@ -93,5 +118,6 @@ Command: TypeAlias = (
     | ChangeSettings
     | ChangeEntities
     | ApplyDocument
+    | RollBack
     | SettleAccounts
 )

@@ -14,6 +14,7 @@ from engine.commands import (
     ApplyManifest,
     ChangeEntities,
     Command,
+    RollBack,
     SettleAccounts,
 )
 from engine.entity_changes import changes_of
@@ -22,6 +23,7 @@ from engine.errors import Owned, Problem, Rejected
 from engine.events import Event, stream_of
 from engine.names import Source
 from engine.replacing import Change, replacements
+from engine.rollback import compensations
 from engine.scope import Scope, scope_of
 from engine.settlement import due
 from engine.snapshot import RoutingSnapshot
@@ -35,9 +37,9 @@ def decide(
 ) -> tuple[Event, ...]:
     """The events a command of a source causes at a snapshot; without a source, whoever owns what it changes.
 
-    `change` is the projection's. Documents need it, and so do commands of several facts, each of which is decided on
-    what those before it lead to.
-    Raises Rejected, Owned.
+    `change` is the projection's. Documents and rollbacks need it, and so do commands of several facts, each of which is
+    decided on what those before it lead to.
+    Raises Rejected, Owned, Outdated.
     """
     match command:
         case ChangeEntities():
@@ -53,6 +55,11 @@ def decide(
                 may_be_faulty=command.may_be_faulty,
                 at_us=command.at_us,
             )
+        case RollBack():
+            if change is None:
+                raise TypeError("a rollback is decided by what it leads to, so `change` is needed")
+            # Whoever owns what it changes: files' entities are put back in their place.
+            return compensations(snapshot, command, change=change)
         case SettleAccounts():
             events = tuple(due(snapshot, command.at_us))
         case _:

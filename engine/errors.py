@@ -12,7 +12,8 @@ PointsmanError
     ├── IdempotencyConflict these event ids exist with other content
     ├── StoreUnavailable    surely not applied
     ├── OutcomeUnknown      perhaps applied; retry with the same event ids
-    └── LogDamaged          what is stored cannot be what was appended
+    ├── LogDamaged          what is stored cannot be what was appended
+    └── JournalUnavailable  the recorded journal, not the log, cannot be read or written
 """
 
 from enum import Enum
@@ -20,7 +21,7 @@ from enum import Enum
 import attrs
 
 from engine.limiter import Quota
-from engine.names import Alias, KeyId, Nanoseconds, Position, Source, Stream, Ticket
+from engine.names import Alias, KeyId, Nanoseconds, Position, Source, Stream
 
 NO_MODEL = (
     "Could not parse onwards model from request. 'model' parameter must be supplied in either the body or in the "
@@ -80,15 +81,17 @@ class PointsmanError(Exception):
     """The root of the tree above."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, auto_exc=False)
 class Refused(PointsmanError):
+    """Not frozen as the others are, and without `args`: it is made for a client who waits, and is so in a third of the
+    time.
+    """
+
     reason: Reason
     message: str | None = None
     "For the caller; None takes the reason's standing text."
     param: str | None = None
     "The request field at fault, as in the OpenAI error envelope."
-    tried: tuple[str, ...] = ()
-    "For the log only: what became of each attempt."
     is_exhausted: bool = False
     "Whether all that may be tried was tried, so that the client had better not ask again at once."
     scope: Scope | None = None
@@ -99,9 +102,8 @@ class Refused(PointsmanError):
     "Of the rate limit that refused."
     status: int | None = None
     "For UPSTREAM_REJECTED: the upstream's, which is the client's too."
-    ticket: Ticket | None = None
-    "By which the refusal can be looked up; None where no actor was asked."
     key_id: KeyId | None = None
+    "Of a caller who was not let in, as `pool`."
     pool: Alias | None = None
     why: str | None = None
     "For the log: the pool's own word for it, where several come to one reason."
@@ -189,3 +191,7 @@ class LogDamaged(StoreError):
 
     def __str__(self) -> str:
         return f"event {self.position}: {self.detail}"
+
+
+class JournalUnavailable(StoreError):
+    """The recorded journal cannot be read or written for now; the message says why. The event log is another file."""

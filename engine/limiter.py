@@ -6,6 +6,7 @@ cut to the new burst (RL-7); a token given back never makes more than a full buc
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 import attrs
 
@@ -37,6 +38,7 @@ class Quota:
     "Until the bucket is full again, if nobody takes any more."
 
 
+@lru_cache(maxsize=4096)
 def rate_of(limits: Limits) -> Rate | None:
     """The rate limit among limits; None where there is none. A fraction counts as it is written: 0.1 is one tenth.
 

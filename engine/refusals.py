@@ -1,8 +1,27 @@
-"""Why a caller was not let in, in words for the log: the caller is told no more than the catalogue's text (ERR-4)."""
+"""What a pool's refusal is to the caller; and why a caller was not let in, in words for the log: the caller is told no
+more than the catalogue's text (ERR-4).
+"""
 
-from engine.errors import Reason, Refused
+from collections.abc import Mapping
+from typing import Final
+
+from engine.errors import Reason, Refused, Scope
 from engine.names import Digest
+from engine.pool.messages import Refusal
 from engine.snapshot import Key, Pool, RoutingSnapshot
+
+TOLD: Final[Mapping[Refusal, tuple[Reason, Scope | None]]] = {
+    Refusal.POOL_RATE: (Reason.RATE_LIMIT, Scope.POOL),
+    Refusal.POOL_FULL: (Reason.CONCURRENCY_LIMIT, Scope.POOL),
+    Refusal.PROVIDER_RATE: (Reason.RATE_LIMIT, Scope.PROVIDER),
+    Refusal.PROVIDERS_FULL: (Reason.CONCURRENCY_LIMIT, Scope.PROVIDER),
+    Refusal.UPSTREAM_RATE: (Reason.RATE_LIMIT, Scope.UPSTREAM),
+    Refusal.CIRCUITS_OPEN: (Reason.UNAVAILABLE, None),
+    Refusal.NO_PROVIDERS: (Reason.UNAVAILABLE, None),
+}
+"""A refusal of the first question; of any other the caller hears that there is no such model."""
+ROTATED_AWAY: Final = "the secret is the one before the last rotation"
+ELSEWHERE: Final = "the key may not be used from this address"
 
 
 def not_let_in(
@@ -17,9 +36,9 @@ def not_let_in(
     if known.expires_at is not None and known.expires_at <= at:
         why = "the key has expired"
     elif known.digest != presented:
-        why = "the secret is the one before the last rotation"
+        why = ROTATED_AWAY
     else:
-        why = "the key may not be used from this address"
+        why = ELSEWHERE
     return Refused(reason, key_id=known.key_id, pool=pool.alias, why=why)
 
 

@@ -26,12 +26,17 @@ Change: TypeAlias = Callable[[RoutingSnapshot, Iterable[Event]], RoutingSnapshot
 
 V = TypeVar("V")
 
-_UNDONE: Final = (
-    *(facts.CompositeDefined, facts.DeploymentDefined, facts.EndpointDefined, facts.GroupDefined),
-    *(facts.ComponentDefined, facts.TrafficRuleDefined, facts.MemberAdded, facts.GrantAdded, facts.TariffDefined),
-    *(facts.TokenDefined, facts.SourceReleased),
+UNDONE: Final = tuple(
+    kind_of(one)
+    for one in (
+        *(facts.CompositeDefined, facts.DeploymentDefined, facts.EndpointDefined, facts.GroupDefined),
+        *(facts.ComponentDefined, facts.TrafficRuleDefined, facts.MemberAdded, facts.GrantAdded, facts.TariffDefined),
+        *(facts.TokenDefined, facts.SourceReleased),
+    )
 )
-"""In this order: what parts belong to before the parts, which then need no event of their own."""
+"""The kinds of what is not to be there any more, in this order: what parts belong to before the parts, which then need
+no event of their own. Users are not among them: their keys may be other users' in the end.
+"""
 _READ_BY_THE_FOLD: Final = {"balance", "input_price", "output_price", "digest"}
 """Text that has to be what it should be before anything can be folded."""
 
@@ -108,8 +113,8 @@ class _Replacing:
 
     def undo(self) -> None:
         """What a section does not name, but for users: their keys may be other users' in the end."""
-        for one in _UNDONE:
-            self._undo(kind_of(one))
+        for one in UNDONE:
+            self._undo(one)
         self._then(PoolRemoved(alias) for alias in sorted(self._present().pools) if alias not in self._table.pools)
 
     def define(self, at_us: int | None) -> None:

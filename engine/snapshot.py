@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from engine.catalogue import Catalogue, Stream, Token, User
+from engine.catalogue import Capacities, Catalogue, Stream, Token, User
 from engine.names import (
     Alias,
     CredentialId,
@@ -57,8 +57,11 @@ __all__ = [
     "Settings",
     "Strategy",
     "Timeouts",
+    "behalf",
     "file_of",
     "is_owning",
+    "parties",
+    "source_of",
 ]
 
 FILE = "file:"
@@ -66,11 +69,29 @@ FILE = "file:"
 SENT = "sent:"
 """The same of a file that came by the API: another source, so that nobody sends what a gateway is told to watch."""
 _OWNING = (FILE, SENT)
+_BEHALF = " for "
 
 
 def is_owning(source: Source) -> bool:
     """Whether a source owns what it defines, as files do."""
     return source.startswith(_OWNING)
+
+
+def behalf(actor: Source, source: Source) -> Source:
+    """The actor of an event that one writes in the place of another, whose the entity then is: both are told."""
+    return f"{actor}{_BEHALF}{source}"
+
+
+def source_of(actor: Source) -> Source:
+    """Whose an entity is that an actor writes of: the actor's, or theirs in whose place it is done."""
+    return parties(actor)[-1]
+
+
+def parties(actor: Source) -> tuple[Source, ...]:
+    """Who wrote an event, and in whose place where it was another's."""
+    who, mark, source = actor.partition(_BEHALF)
+    # A token's name has no spaces; a file's may have any.
+    return (who, source) if mark and who.startswith("token:") else (actor,)
 
 
 def file_of(source: Source) -> str:
@@ -193,8 +214,6 @@ class RoutingSnapshot:
     global_keys: int
     "How many keys open all pools."
     users: Mapping[UserId, User]
-    capacities: Mapping[Alias, int]
-    "Batch requests each model takes at once (CAP-1), of the same position as all else (DEF-22)."
     faults: Mapping[Alias, tuple[str, ...]]
     "Why a model is not quite what was defined, a sentence each (SYNC-13, DEF-4)."
     catalogue: Catalogue
@@ -204,6 +223,11 @@ class RoutingSnapshot:
     released: frozenset[Source] = frozenset()
     "Sources that no longer own what they defined."
     settings: Settings = Settings()
+
+    @property
+    def capacities(self) -> Mapping[Alias, int]:
+        """Batch requests each model takes at once (CAP-1), of the same position as all else (DEF-22)."""
+        return Capacities(self.catalogue)
 
     def owner(self, stream: StreamName) -> Source | None:
         """The file that manages an entity, so that nobody else may change it; None: nobody does."""

@@ -11,13 +11,11 @@ from typing import Any, Final
 import attrs
 
 from engine.snapshot import RoutingSnapshot
+from projections.diff_words import sentence_of
 from projections.kinds import KINDS, Kind, Parts
-from projections.phrases import printable
-from projections.words import field_name, field_value, text
 
 _SECRETS: Final = {"digest": "secret", "previous": "previous_secret"}
 """What the fields are called that hold digests."""
-_SETS: Final = {"keys", "aliases", "groups"}
 _MISSING: Final = object()
 
 
@@ -46,11 +44,7 @@ class Difference:
 
     @sentence.default
     def _sentence(self) -> str:
-        subject = f"{self.kind.replace('_', ' ')} {self.name}".rstrip()
-        told = ", ".join(_phrase(change, is_new=self.change == "added") for change in self.fields)
-        if self.change == "changed":
-            return printable(f"{subject}: {told}")
-        return printable(f"{subject} was {self.change}: {told}" if told else f"{subject} was {self.change}")
+        return sentence_of(self.kind, self.name, self.change, self.fields)
 
 
 def differences(before: RoutingSnapshot, after: RoutingSnapshot) -> list[Difference]:
@@ -61,6 +55,7 @@ def differences(before: RoutingSnapshot, after: RoutingSnapshot) -> list[Differe
         difference
         for name, kind in KINDS.items()
         for difference in _of_kind(name, kind, kind.entities(before), kind.entities(after))
+        if kind.is_telling or difference.change == "changed"
     ]
 
 
@@ -129,33 +124,3 @@ def _secrets(before: Any, after: Any) -> Iterator[FieldChange]:
         old, new = getattr(before, field, None), getattr(after, field, None)
         if old != new:
             yield FieldChange(name, None if old is None else "one", None if new is None else "another")
-
-
-def _phrase(change: FieldChange, *, is_new: bool) -> str:
-    path, _, field = change.field.rpartition(".")
-    name = f"{path}.{field}" if path else field_name(field)
-    if is_new:
-        return name if change.after is True else f"{name} {_value(field, change.after)}"
-    if field in _SETS and isinstance(change.before, list) and isinstance(change.after, list):
-        before, after = set(change.before), set(change.after)
-        added = [f"+{one}" for one in change.after if one not in before]
-        dropped = [f"-{one}" for one in change.before if one not in after]
-        return f"{name} {' '.join(added + dropped)}"
-    return f"{name} {_value(field, change.before)} → {_value(field, change.after)}"
-
-
-def _value(field: str, value: Any) -> str:
-    match value:
-        case {"name": name, "url": url}:
-            return f"{name} at {url}"
-        case {"action": action, "match_labels": labels, **rest}:
-            target = f" to {rest['target']}" if rest.get("target") else ""
-            return f"{action}{target} for {text(labels)}"
-        case list() if any(isinstance(one, Mapping) for one in value):
-            return f"[{', '.join(_value(field, one) for one in value)}]"
-        case list():
-            return field_value(field, tuple(value))
-        case Mapping():
-            return f"[{', '.join(f'{name}={_value(name, one)}' for name, one in value.items())}]"
-        case _:
-            return field_value(field, value)

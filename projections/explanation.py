@@ -3,16 +3,17 @@
 Law: a pure reading of what was recorded; times are told as they were then, relative to the decision.
 """
 
-from typing import TypeAlias
-
 import attrs
 
 from engine.caller import Admitted, Enter, Leave
+from engine.caller import Entry as KeyEntry
 from engine.names import Nanoseconds
 from engine.pool.decision import Candidate, Decision, Verdict
-from engine.pool.messages import Acquire, Effect, Finish, Kind, Leased, Outcome, Retry
-from engine.runtime.journal import Entry
+from engine.pool.messages import Acquire, Finish, Kind, Outcome, Refused, Retry
+from engine.recording import Answer, Entry, Granted
+from engine.refusals import TOLD
 from engine.snapshot import Strategy
+from projections.traffic import verdict_of, verdict_of_key
 
 _MS = 10**6
 _PARTS = 10**15
@@ -23,6 +24,10 @@ class Considered:
     provider: str
     weight: int
     active: int
+    verdict: str
+    number: int
+    is_chosen: bool
+    is_tied: bool
     result: str
 
 
@@ -35,17 +40,16 @@ class Step:
     "Since the request's first step."
     what: str
     defined_at: int | None = None
-    "At which position the pool's definition, which decided, was last changed."
+    "The position of the table whose definition of the pool decided: the one that last changed it."
     strategy: str | None = None
     draws: tuple[int, ...] = ()
     candidates: tuple[Considered, ...] = ()
 
 
-_Answer: TypeAlias = Effect | Admitted
-
-
 def steps(entries: tuple[Entry, ...], ticket: int) -> tuple[Step, ...]:
     """What a request's entries say, in order."""
+    if not entries:
+        return ()
     start = _at(entries[0])
     return tuple(_step(entry, ticket, start) for entry in entries)
 
@@ -84,7 +88,7 @@ _BARRED = {
     Verdict.TRIED: "excluded by attempt {number}",
     Verdict.OPEN: "circuit open for another {wait}, since {causes}",
     Verdict.CREDENTIAL: "credential refused, for another {wait}, since {causes}",
-    Verdict.PROBING: "half-open, and request {number} is its probe",
+    Verdict.PROBING: "half-open, and decision {number} is its probe",
     Verdict.FULL: "concurrency: its limit of {number} is reached",
     Verdict.NO_TOKEN: "rate: next token in {wait}",
 }
@@ -103,12 +107,25 @@ def _step(entry: Entry, ticket: int, start: Nanoseconds) -> Step:
     ms = (_at(entry) - start) / _MS
     if decision is None:
         return Step(entry.seq, ms, what)
-    considered = tuple(Considered(one.name, one.weight, one.active, why(decision, one)) for one in decision.candidates)
+    considered = tuple(_considered(decision, one) for one in decision.candidates)
     return Step(entry.seq, ms, what, decision.position, decision.strategy.value, decision.draws, considered)
 
 
+def _considered(decision: Decision, one: Candidate) -> Considered:
+    return Considered(
+        one.name,
+        one.weight,
+        one.active,
+        one.verdict.value,
+        one.number,
+        one.is_chosen,
+        one.is_tied,
+        why(decision, one),
+    )
+
+
 def _asked(entry: Entry, ticket: int) -> str:
-    message = entry.input
+    message = entry.told
     if getattr(message, "ticket", None) != ticket:
         return "its backoff is over"
     match message:
@@ -127,15 +144,24 @@ def _asked(entry: Entry, ticket: int) -> str:
     return what
 
 
-def _answered(answer: _Answer | None, at: Nanoseconds) -> str:
+def _answered(answer: Answer | None, at: Nanoseconds) -> str:
     if answer is None:
         return ""
-    if isinstance(answer, Leased):
-        return f"gets {answer.provider.name}, attempt {answer.attempt}{' (a probe)' if answer.is_probe else ''}"
-    told = answer.entry.value if isinstance(answer, Admitted) else f"refused: {answer.refusal.value}"
+    if isinstance(answer, Granted):
+        return f"gets {answer.provider}, attempt {answer.attempt}{' (a probe)' if answer.is_probe else ''}"
+    told = _admitted(answer) if isinstance(answer, Admitted) else _refused(answer)
     if answer.quota is not None:
         told += f", {answer.quota.remaining} of {answer.quota.limit} tokens left"
     return told if answer.retry_at is None else f"{told}, again in {_span(answer.retry_at - at)}"
+
+
+def _admitted(answer: Admitted) -> str:
+    return answer.entry.value if answer.entry is KeyEntry.GRANTED else f"refused: {verdict_of_key(answer.entry)}"
+
+
+def _refused(answer: Refused) -> str:
+    # Of a request that was sent on already, the answer is an attempt's; there is no word for it but the pool's own.
+    return f"refused: {verdict_of(answer) if answer.refusal in TOLD else answer.refusal.value}"
 
 
 def _outcome(outcome: Outcome) -> str:
@@ -147,7 +173,7 @@ def _outcome(outcome: Outcome) -> str:
 
 def _causes(decision: Decision, candidate: Candidate) -> str:
     causes = next((causes for name, causes in decision.causes if name == candidate.name), ())
-    return ", ".join(f"{one.what} in request {one.ticket} {_span(decision.at - one.at)} before" for one in causes)
+    return ", ".join(f"{one.what} in decision {one.ticket} {_span(decision.at - one.at)} before" for one in causes)
 
 
 def _span(span_ns: Nanoseconds) -> str:
@@ -155,4 +181,4 @@ def _span(span_ns: Nanoseconds) -> str:
 
 
 def _at(entry: Entry) -> Nanoseconds:
-    return getattr(entry.input, "at", 0)
+    return getattr(entry.told, "at", 0)

@@ -5,6 +5,8 @@ repeat; it is one line of printable characters; and nothing of a secret is in it
 credentials are names).
 """
 
+from collections.abc import Callable, Iterable, Iterator
+
 from engine.definitions import define_key, define_pool, define_provider, define_rule, define_settings
 from engine.events import (
     AccessEvent,
@@ -46,6 +48,17 @@ from projections.phrases import (
 def sentence(before: RoutingSnapshot, recorded: Recorded) -> str:
     """What an event changed in the table before it."""
     return printable(_sentence(before, recorded.event))
+
+
+def sentences(
+    before: RoutingSnapshot,
+    events: Iterable[Event],
+    change: Callable[[RoutingSnapshot, Iterable[Event]], RoutingSnapshot],
+) -> Iterator[str]:
+    """What events that are not recorded would change, one after the other."""
+    for event in events:
+        yield sentence(before, Recorded(before.position + 1, event, "", "", 0))
+        before = change(before, (event,))
 
 
 def _sentence(before: RoutingSnapshot, event: Event) -> str:

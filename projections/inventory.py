@@ -18,7 +18,6 @@ from engine.events import (
     TrafficRuleRemoved,
 )
 from engine.names import EndpointId, ModelId
-from projections.models import capacity_of
 from projections.table import Table, link, unlink
 
 
@@ -121,10 +120,6 @@ def traffic_rule_removed(table: Table, event: TrafficRuleRemoved) -> None:
 
 def batch_default_changed(table: Table, event: BatchDefaultChanged) -> None:
     table.batch_capacity = event.batch_capacity
-    for alias, model_id in table.models.finish().items():
-        model = table.deployments.get(model_id) or table.composites.get(model_id)
-        if model is not None:
-            table.capacities[alias] = capacity_of(table, model)
 
 
 def _components(table: Table, composite_id: ModelId) -> tuple[ComponentDefined, ...]:

@@ -30,6 +30,8 @@ class Kind:
     form: Form
     parts: Parts | None = None
     "What `entities` has under one name comes apart into these, each named `name/part`; None: it is one entity."
+    is_telling: bool = True
+    "Whether one that comes or goes is worth telling; else it is where what it belongs to is told."
 
 
 def tokens_of(table: RoutingSnapshot) -> dict[str, TokenDefined]:
@@ -61,7 +63,8 @@ def _bare(value: Any, *, sparse: bool) -> Plain:  # noqa: ARG001 - as the protoc
 
 def _tariff(value: Tariff, *, sparse: bool) -> Plain:
     turned = {"is_current": value.is_current, "has_ended": value.has_ended}
-    return fields_of(value.defined, beside=("tariff_id",), sparse=sparse) | turned
+    told = {name: one for name, one in turned.items() if one or not sparse}
+    return fields_of(value.defined, beside=("tariff_id",), sparse=sparse) | told
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -91,7 +94,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "escalation": Kind(lambda table: dict.fromkeys(table.catalogue.escalation), _bare),
     "key": Kind(lambda table: table.keys, _but("key_id")),
     "pool": Kind(lambda table: table.pools, _but("alias")),
-    "capacity": Kind(lambda table: table.capacities, _only("capacity")),
+    "capacity": Kind(lambda table: table.capacities, _only("capacity"), is_telling=False),
     "fault": Kind(lambda table: table.faults, _only("faults")),
 }
 """In the order in which they build on each other."""

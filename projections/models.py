@@ -5,6 +5,9 @@ it, is told among the faults, and touches no other model (SYNC-13, DEF-2).
 """
 
 from functools import lru_cache
+from sys import intern
+
+import attrs
 
 from engine.events import NIL, CompositeDefined, DeploymentDefined, TrafficRuleDefined
 from engine.names import ModelId
@@ -21,32 +24,44 @@ _normalised = lru_cache(maxsize=4096)(normalise)
 
 
 def project(table: Table) -> None:
-    """Bring the pools of all stale models up to date."""
+    """Bring the pools of all stale models up to date; where only the grants are, the rest of the pool stays."""
     for model_id in table.stale:
-        model = table.deployments.get(model_id) or table.composites.get(model_id)
-        if model is None or table.models.get(model.alias) != model_id:
+        model = _named(table, model_id)
+        if model is None:
             continue
         faults: list[str] = []
-        alias = model.alias
+        alias = intern(model.alias)
         table.touched.add(alias)
         table.pools[alias] = (
             _of_deployment(table, model, faults)
             if isinstance(model, DeploymentDefined)
             else _of_composite(table, model, faults)
         )
-        table.capacities[alias] = capacity_of(table, model)
         if faults:
             table.faults[alias] = tuple(faults)
         else:
             table.faults.pop(alias)
+    for model_id in table.stale_grants - table.stale:
+        model = _named(table, model_id)
+        if model is not None:
+            alias = intern(model.alias)
+            table.touched.add(alias)
+            table.pools[alias] = attrs.evolve(table.pools[alias], grants=_grants(table, model_id, alias))
     table.stale.clear()
+    table.stale_grants.clear()
+
+
+def _named(table: Table, model_id: ModelId) -> DeploymentDefined | CompositeDefined | None:
+    """The model, if there is one that goes by its name."""
+    model = table.deployments.get(model_id) or table.composites.get(model_id)
+    return None if model is None or table.models.get(model.alias) != model_id else model
 
 
 def _of_deployment(table: Table, deployment: DeploymentDefined, faults: list[str]) -> Pool:
     """SYNC-9: one provider, which has the limits; the pool has none, and no fallback."""
     provider = _provider(table, deployment, faults, sanitize_response=deployment.sanitize_response)
     return Pool(
-        alias=deployment.alias,
+        alias=intern(deployment.alias),
         providers=() if provider is None else (provider,),
         grants=_grants(table, deployment.model_id, deployment.alias),
         rules=_rules(table, deployment.model_id, faults),
@@ -68,7 +83,7 @@ def _of_composite(table: Table, composite: CompositeDefined, faults: list[str]) 
     if not providers:
         faults.append("no component can serve it: enable or add one")
     return Pool(
-        alias=composite.alias,
+        alias=intern(composite.alias),
         providers=tuple(providers),
         grants=_grants(table, composite.model_id, composite.alias),
         strategy=_strategy(composite.strategy, faults),
@@ -162,12 +177,6 @@ def _strategy(word: str | None, faults: list[str]) -> Strategy:
     except ValueError:
         faults.append(f"the strategy {word!r} is unknown, so providers share by weight")
         return Strategy.WEIGHTED_RANDOM
-
-
-def capacity_of(table: Table, model: DeploymentDefined | CompositeDefined) -> int:
-    """CAP-1."""
-    stated = model.batch_capacity
-    return stated if stated is not None and stated > 0 else table.batch_capacity
 
 
 def _or_on(stated: bool | None) -> bool:

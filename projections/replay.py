@@ -1,24 +1,31 @@
 """What the actors did, computed again from what they were told, and compared.
 
 Law: everything is recomputed and nothing is copied from the record: the record's answers are only compared with. The
-first difference is named, with what was recorded and what came out. A hole in the record ends a replay; it goes on
-from a later checkpoint.
+first difference is named, with what was recorded and what came out. A hole in the record ends what is known; it
+begins again with the states that the next block has.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import attrs
 
 from engine import caller
-from engine.checkpoint import Checkpoint, facts_of_callers, facts_of_pool
-from engine.names import Alias, Ticket
+from engine.caller import CallerState, Enter, Leave
+from engine.checkpoint import KeptKey, KeptPool, keep_keys, keep_meter, keep_pool
+from engine.names import Alias, KeyId, Position, Ticket
 from engine.pool import machine
 from engine.pool.decision import Decision
+from engine.pool.messages import Reconfigure
+from engine.pool.meter import Meters
 from engine.pool.state import PoolState
-from engine.runtime.journal import Entry, Started
+from engine.recording import Answer, Block, Entry, Reconfigured, Started, answers_of
+from engine.restoring import restore_keys, restore_meter, restore_pool
+from engine.snapshot import Pool
 
-_COLUMNS = ("name", "weight", "active", "verdict", "number")
+_COLUMNS: Final = ("name", "weight", "active", "verdict", "number")
+Definitions = Callable[[Alias, Position], Pool | None]
+"""What an alias was at a position; None: nothing."""
 
 
 @attrs.frozen
@@ -39,70 +46,103 @@ class Mismatch:
         return f"entry {self.seq}, {whose}: {self.what} was {self.recorded!r}, and comes out as {self.recomputed!r}"
 
 
-class Hole(Exception):
-    """An entry is missing, so that what followed cannot be computed from here."""
-
-    def __init__(self, after: int, found: int) -> None:
-        super().__init__(f"entries {after + 1} to {found - 1} are missing")
-        self.after, self.found = after, found
-
-
 class Replay:
-    """The actors again, from a checkpoint on."""
+    """The actors of a process again, block by block."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        start = checkpoint.copy()
-        self._pools = dict(start.pools)
-        self._callers = start.callers
-        self._meters = start.meters
-        self.seq = start.seq
-        "Of the last entry that was taken."
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._process: str | None = None
+        self._next_seq = 0
+        self.pools: dict[Alias, PoolState] = {}
+        self.callers = CallerState()
+        self._meters = Meters()
+        self._keys: set[KeyId] = set()
+        "The keys whose state is known."
+
+    def enter(self, block: Block) -> Mismatch | None:
+        """Go on at a block's beginning: with what is known, compared with what was kept; where the block does not
+        follow, with what was kept alone.
+        """
+        if block.process != self._process or block.first_seq != self._next_seq:
+            self.pools, self.callers, self._meters, self._keys = {}, CallerState(), Meters(), set()
+        self._process, self._next_seq = block.process, block.first_seq
+        for name, meter in block.meters.items():
+            known = self._meters.shared.get(name)
+            if known is None:
+                self._meters.shared[name] = restore_meter(meter)
+            elif (found := next(_differences(f"meter[{name!r}]", meter, keep_meter(known)), None)) is not None:
+                return Mismatch(block.first_seq - 1, None, None, *found)
+        for alias, kept in block.pools.items():
+            if (found := self._enter_pool(alias, kept)) is not None:
+                return Mismatch(block.first_seq - 1, alias, None, *found)
+        for key_id, key in block.keys.items():
+            if (found := self._enter_key(key_id, key)) is not None:
+                return Mismatch(block.first_seq - 1, None, None, *found)
+        return None
 
     def take(self, entry: Entry) -> Mismatch | None:
-        """Compute one entry again. The difference, if there is any. Raises Hole."""
-        if entry.seq != self.seq + 1:
-            raise Hole(self.seq, entry.seq)
-        self.seq = entry.seq
+        """Compute one entry of the block again. The difference, if there is any."""
+        if entry.seq != self._next_seq:
+            return Mismatch(entry.seq, entry.alias, None, "seq", entry.seq, self._next_seq)
+        self._next_seq += 1
         answers = self._answers(entry)
         if answers == entry.answers:
             return None
         found = next(_differences("answers", entry.answers, answers))
-        return Mismatch(entry.seq, entry.alias, getattr(entry.input, "ticket", None), *found)
+        return Mismatch(entry.seq, entry.alias, getattr(entry.told, "ticket", None), *found)
 
-    def compare(self, checkpoint: Checkpoint) -> Mismatch | None:
-        """The state so far against one that was kept at the same place: what no answer has shown yet."""
-        for alias, state in checkpoint.pools.items():
-            own = self._pools.get(alias)
-            recomputed = None if own is None else facts_of_pool(own)
-            for found in _differences("state", facts_of_pool(state), recomputed):
-                return Mismatch(self.seq, alias, None, *found)
-        for found in _differences("state", facts_of_callers(checkpoint.callers), facts_of_callers(self._callers)):
-            return Mismatch(self.seq, None, None, *found)
-        return None
-
-    def _answers(self, entry: Entry) -> tuple[Any, ...]:
-        message, alias = entry.input, entry.alias
-        if isinstance(message, caller.Enter | caller.Leave):
-            return caller.step(self._callers, message)
-        if isinstance(message, Started):
-            self._pools[alias or ""] = PoolState(alias or "", message.seed, self._meters)
+    def _answers(self, entry: Entry) -> tuple[Answer, ...]:
+        message, alias = entry.told, entry.alias
+        if isinstance(message, Enter | Leave):
+            if isinstance(message, Enter):
+                self._keys.add(message.key_id)
+            return answers_of(caller.step(self.callers, message))
+        if alias is None:
             return ()
+        if isinstance(message, Started):
+            self.pools[alias] = PoolState(alias, message.seed, self._meters)
+            return ()
+        if isinstance(message, Reconfigured):
+            pool = None if message.is_gone else self._definitions(alias, message.position)
+            return answers_of(machine.step(self.pools[alias], Reconfigure(pool, message.position, message.at)))
         # One that is over stays, for the actor may have more letters; a new one of its name comes with `Started`.
-        return machine.step(self._pools[alias or ""], message)
+        return answers_of(machine.step(self.pools[alias], message))
+
+    def _enter_pool(self, alias: Alias, kept: KeptPool) -> tuple[str, Any, Any] | None:
+        known = self.pools.get(alias)
+        if known is None:
+            pool = self._definitions(alias, kept.defined_at) if kept.defined_at else None
+            known = self.pools[alias] = restore_pool(alias, kept, pool, self._meters)
+        return next(_differences("state", kept, keep_pool(known)), None)
+
+    def _enter_key(self, key_id: KeyId, kept: KeptKey) -> tuple[str, Any, Any] | None:
+        if key_id not in self._keys:
+            self._keys.add(key_id)
+            restore_keys({key_id: kept}, self.callers)
+        recomputed = keep_keys(self.callers, (key_id,)).get(key_id)
+        return next(_differences(f"keys[{key_id!r}]", kept, recomputed), None)
 
 
-def replay(checkpoint: Checkpoint, entries: Iterable[Entry]) -> Mismatch | None:
-    """Recompute entries from a checkpoint before the first of them; the first difference. Raises Hole."""
-    again = Replay(checkpoint)
-    return next((found for found in map(again.take, entries) if found is not None), None)
+def replay(blocks: Iterator[Block], definitions: Definitions) -> tuple[int, Mismatch | None]:
+    """Recompute blocks; how many entries came out as recorded, and the first difference."""
+    again, count = Replay(definitions), 0
+    for block in blocks:
+        if (found := again.enter(block)) is not None:
+            return count, found
+        for entry in block.entries:
+            if (found := again.take(entry)) is not None:
+                return count, found
+            count += 1
+    return count, None
 
 
 def _differences(where: str, recorded: Any, recomputed: Any) -> Iterator[tuple[str, Any, Any]]:
     """Every place where two values differ, with both."""
+    if recorded == recomputed:
+        return
     mine, other = _parts(recorded), _parts(recomputed)
     if mine is None or other is None or mine.keys() != other.keys() or type(recorded) is not type(recomputed):
-        if recorded != recomputed:
-            yield where, recorded, recomputed
+        yield where, recorded, recomputed
         return
     for part, value in mine.items():
         yield from _differences(f"{where}{part}", value, other[part])

@@ -24,7 +24,7 @@ from engine.events import (
     RuleRemoved,
     SettingsChanged,
 )
-from engine.names import Alias, KeyId, Position
+from engine.names import Alias, Digest, KeyId, Position
 from engine.snapshot import Key, Pool, RoutingSnapshot, Settings
 from projections import access, inventory, office
 from projections.models import project
@@ -142,19 +142,27 @@ def _restore_model(table: Table, alias: Alias) -> None:
 
 
 def _set_key(table: Table, key_id: KeyId, key: Key | None) -> None:
-    old = table.keys.pop(key_id)
+    old = table.keys.get(key_id)
     if old is not None:
         table.global_keys -= old.opens_all_pools
-        for digest in (old.digest, old.previous):
-            holder = None if digest is None else table.callers.get(digest)
-            if digest is not None and holder is not None and holder.key_id == key_id:
-                del table.callers[digest]
-    if key is not None:
+        _forget_secret(table, old, old.digest)
+        if old.previous is not None:
+            _forget_secret(table, old, old.previous)
+    if key is None:
+        table.keys.pop(key_id)
+    else:
         table.keys[key_id] = key
         table.global_keys += key.opens_all_pools
         table.callers[key.digest] = key
         if key.previous is not None:
             table.callers[key.previous] = key
+
+
+def _forget_secret(table: Table, key: Key, digest: Digest) -> None:
+    """Unless it has become another key's."""
+    holder = table.callers.get(digest)
+    if holder is not None and holder.key_id == key.key_id:
+        del table.callers[digest]
 
 
 _FOLDS: Final[Mapping[type, Callable[[Table, Any], None]]] = {

@@ -53,13 +53,16 @@ class Sheet(Generic[K, V]):
     def __delitem__(self, key: K) -> None:
         if key not in self:
             raise KeyError(key)
-        self._written[key] = _GONE
+        if key in self._map:
+            self._written[key] = _GONE
+        else:
+            del self._written[key]
 
     def pop(self, key: K) -> V | None:
         """Take out what stands there; None where nothing does."""
         found = self.get(key)
         if found is not None:
-            self._written[key] = _GONE
+            del self[key]
         return found
 
     def __iter__(self) -> Iterator[K]:

@@ -6,6 +6,7 @@ however many events touched them; everything that did not change is shared with 
 """
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -15,7 +16,7 @@ from engine.catalogue import Catalogue, Stream
 from engine.events import PoolDefined, Recorded, stream_of
 from engine.names import Alias, ModelId, Position, Source
 from engine.names import Stream as StreamName
-from engine.snapshot import RoutingSnapshot, Settings, is_owning
+from engine.snapshot import RoutingSnapshot, Settings, is_owning, source_of
 from projections.sheet import Sheet
 
 K = TypeVar("K")
@@ -36,7 +37,6 @@ class Table:
         self.keys = Sheet(snapshot.keys)
         self.callers = Sheet(snapshot.callers)
         self.users = Sheet(snapshot.users)
-        self.capacities = Sheet(snapshot.capacities)
         self.faults = Sheet(snapshot.faults)
         self.tokens = Sheet(snapshot.tokens)
         self.streams = Sheet(snapshot.streams)
@@ -65,20 +65,23 @@ class Table:
         "The pools that may differ from those of the snapshot before."
         self.stale: set[ModelId] = set()
         "The models whose pools are still to be projected."
+        self.stale_grants: set[ModelId] = set()
+        "The models of whose pools only the grants are still to be projected."
 
     def note(self, recorded: Recorded) -> None:
         """Take down where the log stands, and who wrote of which entity; before the event itself is folded in."""
-        self.position = recorded.position
+        self.position, actor = recorded.position, recorded.actor
         stream = stream_of(recorded.event)
         noted = self._noted.get(stream)
         if noted is None:
             known = self.streams.get(stream)
-            noted = [0, 0, recorded.actor] if known is None else [known.version, known.position, known.source]
+            # Few sources write of many entities, and each event has its own text of one.
+            noted = [0, 0, intern(source_of(actor))] if known is None else [known.version, known.position, known.source]
             self._noted[stream] = noted
         noted[0] += 1
         noted[1] = recorded.position
-        if not self._is_let_be(recorded, noted[2]):
-            noted[2] = recorded.actor
+        if actor != noted[2] and not self._is_let_be(recorded, noted[2]):
+            noted[2] = source_of(actor)
 
     def _is_let_be(self, recorded: Recorded, source: Source) -> bool:
         """Whether a pool that no file owned stays so, though a file's event is about it: with a key of the file it lost
@@ -96,7 +99,6 @@ class Table:
         """No pool goes by this name any more."""
         self.touched.add(alias)
         self.pools.pop(alias)
-        self.capacities.pop(alias)
         self.faults.pop(alias)
 
     def closed(self) -> RoutingSnapshot:
@@ -110,7 +112,6 @@ class Table:
             callers=self.callers.finish(),
             global_keys=self.global_keys,
             users=self.users.finish(),
-            capacities=self.capacities.finish(),
             faults=self.faults.finish(),
             catalogue=Catalogue(
                 endpoints=self.endpoints.finish(),
@@ -152,7 +153,6 @@ def empty() -> RoutingSnapshot:
         callers=immutables.Map(),
         global_keys=0,
         users=immutables.Map(),
-        capacities=immutables.Map(),
         faults=immutables.Map(),
         catalogue=catalogue,
         tokens=immutables.Map(),

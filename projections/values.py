@@ -5,6 +5,8 @@ action denies (RULE-10, DEF-4), everything else has its default.
 """
 
 from enum import Enum
+from functools import lru_cache
+from sys import intern
 from typing import TypeVar
 
 from engine.events import KeyDefined, PoolDefined, ProviderDefined, RuleDefined
@@ -28,23 +30,31 @@ from engine.snapshot import (
 
 Word = TypeVar("Word", bound=Enum)
 
+_limits = lru_cache(maxsize=4096, typed=True)(Limits)
+"""Many keys have the same."""
+
 
 def key_of(event: KeyDefined) -> Key:
-    limits = Limits(event.max_concurrent, event.requests_per_second, event.burst)
+    limits = _limits(event.max_concurrent, event.requests_per_second, event.burst)
     return Key(
         event.key_id,
         digest_of(event.digest),
         event.opens_all_pools,
         event.labels,
         limits,
-        user_id=event.user_id,
-        purpose=event.purpose,
+        user_id=_one_text(event.user_id),
+        purpose=_one_text(event.purpose),
         aliases=frozenset(event.aliases),
         expires_at=event.expires_at,
         cidrs=event.cidrs,
         previous=None if event.previous_digest is None else digest_of(event.previous_digest),
         previous_until=event.previous_until,
     )
+
+
+def _one_text(text: str | None) -> str | None:
+    """A decision compares texts of keys and users: where they are one object, it reads only one from memory."""
+    return None if text is None else intern(text)
 
 
 def digest_of(text: str) -> Digest:

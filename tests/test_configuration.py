@@ -102,6 +102,38 @@ async def test_a_released_file_is_left_alone_when_it_changes(rig: Rig) -> None:
     assert rig.file.status.problems == ()
 
 
+async def test_warnings_are_those_of_the_content_in_force(rig: Rig) -> None:
+    """Nobody looks into the log of a file that was taken: its status tells them, bounded, and no secret with them."""
+
+    def put(text: str) -> None:
+        rig.path.write_text(text)
+
+    secret = "sk-" + "s" * 400
+    put(json.dumps({"targets": {"m": {"url": "http://h", "wieght": secret}}}))
+    assert await rig.start()
+    (warning,) = rig.file.status.warnings
+    assert "$.targets.m.wieght: " in warning
+    assert secret not in warning
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.file.follow)
+        with trio.fail_after(10), capture_logs():
+            put("no JSON")
+            while not rig.file.status.problems:
+                await trio.sleep(0.01)
+            assert rig.file.status.warnings == (warning,)
+            unknown = {f"unknown-{number}-{'x' * 400}": 1 for number in range(30)}
+            put(json.dumps({"targets": {"m": {"url": "http://h", **unknown}}}))
+            while rig.file.status.problems:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    *lines, last = rig.file.status.warnings
+    assert (len(lines), last) == (20, "and 10 more, in the gateway's log")
+    assert all(len(line) <= 300 for line in lines)
+    rig.put("one")
+    assert await rig.start()
+    assert rig.file.status.warnings == ()
+
+
 async def test_a_file_that_takes_over_says_so(rig: Rig) -> None:
     """DEF-46: gateways with files of different names would replace each other's parts in silence."""
     for actor, name in (("file:other.json", "one"), ("sent:more.json", "two")):

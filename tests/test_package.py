@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_wheel_holds_the_three_packages_and_the_door(tmp_path: Path) -> None:
-    """The top level is exactly this, the configuration's schema included; a stray package would shadow somebody's."""
+    """The top level is exactly this, the schema and the page included; a stray package would shadow somebody's."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -22,6 +22,8 @@ def test_the_wheel_holds_the_three_packages_and_the_door(tmp_path: Path) -> None
         "projections",
     }
     assert "adapters/config/onwards.schema.json" in names
+    page = {path.name for path in (ROOT / "adapters" / "page").iterdir() if path.is_file()}
+    assert {name.rpartition("/")[2] for name in names if name.startswith("adapters/page/")} == page
 
 
 def test_another_package_called_adapters_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _SECTIONS = {
     },
     "Configuration": {
         "check": "Say what is wrong with a configuration file.",
+        "plan": "Print what a configuration file would change, and for which requests.",
         "apply": "Make a configuration file hold, after showing what changes.",
         "export": "Write everything that is defined to a file.",
         "get": "Print entities: endpoints, users, tariffs, pools...",
@@ -35,9 +36,17 @@ _SECTIONS = {
     },
     "Event log": {
         "log": "Print the event log, one sentence per event.",
-        "show": "Print the routing table at a position of the log.",
-        "diff": "Print what differs between two positions of the log.",
+        "show": "Print the routing table, as it is or as it was.",
+        "diff": "Print what differs between two positions or times.",
+        "rollback": "Make an earlier table hold again; nothing is cut.",
         "verify": "Recompute the log's hash chain.",
+    },
+    "Recorded traffic": {
+        "requests": "Print how recorded requests went.",
+        "explain": "Print why a request went as it did, computed again.",
+        "state": "Print what was believed of each provider at a moment.",
+        "bisect": "Find the position at which something began.",
+        "journal": "Save recorded traffic to a file, or look at what there is.",
     },
     "Upkeep": {
         "backup": "Copy the database while the gateway writes it.",

@@ -1,23 +1,26 @@
 """`pointsman demo`: the gateway and three simulated providers, each a process of its own, started and stopped together.
 
-Law: it is ready when it says so, since it has asked; whatever ends it, it leaves no process behind.
+Law: it is ready when it says so, since it has asked; whatever ends it, it leaves no process behind. What somebody has
+written into its configuration file is never written over.
 """
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
 import trio
 
-from adapters.cli.demo_routes import PEOPLE_KEY, routes
+from adapters.cli.demo_routes import addresses_in, is_example, written
+from adapters.cli.demo_welcome import command, welcome
 from adapters.cli.running import AddressType, run
 from adapters.settings import DEFAULT_CONTROL, DEFAULT_LISTEN, Address
 from engine.errors import StartFailed
@@ -48,18 +51,20 @@ async def _demo(listen: Address, control: Address, state: Path) -> None:
         if not _is_free(address):
             raise StartFailed(
                 f"{address} is already in use; choose other addresses with: "
-                f"{_command()} demo --listen HOST:PORT --control HOST:PORT",
+                f"{command()} demo --listen HOST:PORT --control HOST:PORT",
                 wrong_input=True,
             )
-    simulators = [_free_address(_FIRST_PORT + place) for place in range(len(_SIMULATORS))]
+    simulators = {name: _free_address(_FIRST_PORT + place) for place, name in enumerate(_SIMULATORS)}
+    usual = enumerate(simulators.items(), _FIRST_PORT)
+    moved = [f"{port} (for {name})" for port, (name, address) in usual if address.port != port]
     config = state / "routes.json"
     await trio.Path(state).mkdir(parents=True, exist_ok=True)
     await _write_unless_edited(trio.Path(config), simulators)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with AsyncExitStack() as started, trio.open_nursery() as nursery:
-            for name, address in zip(_SIMULATORS, simulators, strict=True):
-                command = ["simulate", "--name", name, "--listen", str(address), "--tokens-per-second", "40"]
-                await _start(started, nursery, name, command, state)
+            for name, address in simulators.items():
+                simulate = ["simulate", "--name", name, "--listen", str(address), "--tokens-per-second", "40"]
+                await _start(started, nursery, name, simulate, state)
             gateway = [
                 "serve",
                 *("--config", str(config)),
@@ -70,7 +75,7 @@ async def _demo(listen: Address, control: Address, state: Path) -> None:
             ]
             await _start(started, nursery, "gateway", gateway, state)
             await _until_ready(listen)
-            click.echo(_welcome(listen, control, state))
+            click.echo(welcome(listen, control, state, simulators, moved))
             nursery.start_soon(_tell_of_the_file, control)
             await anext(signals)
             click.echo("\nStopping.")
@@ -111,18 +116,24 @@ async def _stop(process: trio.Process) -> None:
         await process.wait()
 
 
-async def _write_unless_edited(config: trio.Path, simulators: list[Address]) -> None:
-    """The example, unless there is one for these simulators already: it may have been changed by hand."""
-    if await config.exists():
-        text = await config.read_text()
-        if all(str(address) in text for address in simulators):
-            click.echo(f"Using {config} as it is; delete it to start from the example again.")
-            return
-    await config.write_text(json.dumps(routes(simulators), indent=2) + "\n")
+async def _write_unless_edited(config: trio.Path, simulators: Mapping[str, Address]) -> None:
+    """The example for these simulators, unless somebody has made something else of it."""
+    example = written(list(simulators.values()))
+    text = await config.read_text(errors="replace") if await config.exists() else None
+    if text is None or is_example(text):
+        await config.write_text(example)
+        return
+    click.echo(f"Using {config} as it was edited; delete it to start from the example again.")
+    named = addresses_in(text)
+    for name, address in simulators.items():
+        if str(address) not in named:
+            click.echo(f"  It does not name {address}, where the simulator {name} is now.")
+    for other in sorted(named - {str(one) for one in simulators.values()}):
+        click.echo(f"  It names {other}, where none of this demo's simulators is.")
 
 
 async def _tell_of_the_file(control: Address) -> None:
-    """Print what becomes of each change of the configuration file."""
+    """Print what becomes of each change of the configuration file, and what it warns of from the start."""
     told: tuple[object, ...] | None = None
     async with httpx.AsyncClient(trust_env=False) as client:
         while True:
@@ -130,14 +141,22 @@ async def _tell_of_the_file(control: Address) -> None:
                 file = (await client.get(f"http://{control}/health/ready", timeout=1)).json()["file"]
             except (httpx.TransportError, ValueError, KeyError):
                 return  # the gateway is ending, which the demo notices by itself
-            news = (file["position"], *file["problems"])
-            if told is not None and news != told:
-                for problem in file["problems"]:
-                    click.echo(f"Not taken, the last good one stays in force: {problem}")
-                if not file["problems"]:
-                    click.echo(f"The configuration is in force, at position {file['position']} of the log.")
+            news = (file["position"], *file["problems"], *file["warnings"])
+            if news != told:
+                _tell(file, is_first=told is None)
             told = news
             await trio.sleep(0.5)
+
+
+def _tell(file: Mapping[str, Any], *, is_first: bool) -> None:
+    if file["problems"]:
+        for problem in file["problems"]:
+            click.echo(f"Not taken, the last good one stays in force: {problem}")
+        return
+    if not is_first:
+        click.echo(f"The configuration is in force, at position {file['position']} of the log.")
+    for warning in file["warnings"]:
+        click.echo(f"Warning: {warning}")
 
 
 async def _until_ready(listen: Address) -> None:
@@ -152,37 +171,6 @@ async def _until_ready(listen: Address) -> None:
                     pass
                 await trio.sleep(0.05)
     raise StartFailed(f"The gateway on {listen} was not ready within {_READY_S:g} seconds.")
-
-
-def _welcome(listen: Address, control: Address, state: Path) -> str:
-    pointsman = _command()
-    body = '{"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}'
-    curl = (
-        f"curl -s http://{listen}/v1/chat/completions -H 'Authorization: Bearer {PEOPLE_KEY}'"
-        f" -H 'Content-Type: application/json' -d '{body}'"
-    )
-    return f"""
-Pointsman is ready.
-
-  address   http://{listen}/v1     (OpenAI SDK: base_url; Anthropic SDK: the same without /v1)
-  key       {PEOPLE_KEY}
-  models    fast, careful, renamed
-
-  {curl}
-
-Change {state / "routes.json"} while it runs (what becomes of it is said here), and look on:
-
-  {pointsman} watch --control {control} --admin-token-file {state / "admin-token"}
-  {pointsman} log --database sqlite+aiosqlite:///{state / "pointsman.db"}
-  {pointsman} show --database sqlite+aiosqlite:///{state / "pointsman.db"}
-
-Ctrl-C stops all of it."""
-
-
-def _command() -> Path:
-    """The command beside this interpreter, as one would type it here."""
-    command = Path(sys.executable).with_name("pointsman")
-    return command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
 
 
 def _is_free(address: Address) -> bool:

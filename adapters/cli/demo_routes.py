@@ -3,14 +3,35 @@
 Law: the same addresses give the same document, so a second start appends nothing to the demo's log.
 """
 
+import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from adapters.settings import Address
 
 PEOPLE_KEY = "sk-demo-people"
 BATCH_KEY = "sk-demo-batch"
 """Neither is a secret: they open a demo on this machine's loopback address."""
+
+_SIMULATORS: Final = 3
+_LOOPBACK: Final = re.compile(r"127\.0\.0\.1:(\d{1,5})(?!\d)")
+
+
+def written(simulators: Sequence[Address]) -> str:
+    """The document as the demo writes it."""
+    return json.dumps(routes(simulators), indent=2) + "\n"
+
+
+def is_example(text: str) -> bool:
+    """Whether a file is what the demo once wrote, for simulators at whichever ports."""
+    ports = list(dict.fromkeys(_LOOPBACK.findall(text)))
+    return len(ports) == _SIMULATORS and text == written([Address("127.0.0.1", int(port)) for port in ports])
+
+
+def addresses_in(text: str) -> set[str]:
+    """The loopback addresses that a file names."""
+    return {match.group() for match in _LOOPBACK.finditer(text)}
 
 
 def routes(simulators: Sequence[Address]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from adapters.cli.gateway_client import AdminApi
 from adapters.cli.left_out import left_out
 from adapters.cli.progress import progress
 from adapters.cli.reaching import Where, place_options
+from adapters.cli.times import PastType
 from adapters.cli.writing import write_file
+from adapters.moments import Asked
 from projections.phrases import printable
 
 _TYPES = {".json": "application/json", ".yaml": "application/yaml", ".yml": "application/yaml"}
@@ -22,11 +24,11 @@ _TYPES = {".json": "application/json", ".yaml": "application/yaml", ".yml": "app
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Write it here: .json, .yaml or .yml. Else it is printed.")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
-@click.option("--at", type=click.IntRange(min=0), help="As it was at this position; by default as it is.")
+@click.option("--at", type=PastType(), help="As it was at this position or time; by default as it is.")
 @click.option("--no-digests", is_flag=True, help="For people: without digests it cannot be applied.")
 @click.option("--json", "as_json", is_flag=True, help="As it is anyway, unless --out names another format.")
 @place_options
-def export(*, out: Path | None, force: bool, at: int | None, no_digests: bool, as_json: bool, where: Where) -> None:
+def export(*, out: Path | None, force: bool, at: Asked | None, no_digests: bool, as_json: bool, where: Where) -> None:
     """Write everything that is defined, for `apply`.
 
     Digests are in it, so it asks for a token of scope admin, and is to be kept as carefully as a database.
@@ -37,7 +39,7 @@ def export(*, out: Path | None, force: bool, at: int | None, no_digests: bool, a
     where.work(partial(_export, out, force, at, not no_digests, accept))
 
 
-async def _export(out: Path | None, force: bool, at: int | None, digests: bool, accept: str, api: AdminApi) -> None:
+async def _export(out: Path | None, force: bool, at: Asked | None, digests: bool, accept: str, api: AdminApi) -> None:
     with progress("exporting") as step:
         step(0, None)
         document = await api.text("export", accept=accept, at=at, digests="true" if digests else "false")

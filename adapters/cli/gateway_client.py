@@ -6,6 +6,7 @@ or a secret is in them.
 """
 
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -24,6 +25,10 @@ _PATIENCE: Final = httpx.Timeout(300.0, connect=5.0)
 _PAGE: Final = 1000
 _INPUT: Final = {400, 404, 405, 413, 415, 422}
 """Statuses by which the request itself is at fault, whatever the state of the gateway."""
+_PARAMETER: Final = re.compile(r"(?<!\S)\?([a-z_]+)\b")
+"""Of a query, as the API names it in a fault."""
+_OPTIONS: Final = {"position_from": "from", "position_to": "to"}
+"""Where an option is called otherwise than its parameter."""
 _NO_NAMES: Final = {"", ".", ".."}
 """What a path would be shortened by."""
 
@@ -188,7 +193,14 @@ def _fault(error: Mapping[str, Any]) -> str:
     where, what, valid = (str(error.get(name, "")) for name in ("where", "what", "valid"))
     # What is wrong in a file that was sent names its own place.
     place = f"{where}: " if where not in {"", "content"} else ""
-    return printable(f"{place}{what}{f'; valid: {valid}' if valid else ''}")
+    text = f"{place}{what}{f'; valid: {valid}' if valid else ''}"
+    # What the API calls ?since is --since to whoever typed it; what is wrong in a body stays as it is.
+    return printable(_PARAMETER.sub(_option, text) if where.startswith("?") else text)
+
+
+def _option(parameter: re.Match[str]) -> str:
+    name = parameter[1]
+    return f"--{_OPTIONS.get(name, name)}".replace("_", "-")
 
 
 def _why(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -18,6 +18,7 @@ import trio
 from adapters import clock
 from adapters.cli.gateway_client import AdminApi
 from adapters.cli.progress import progress
+from adapters.cli.traffic import Traffic
 from adapters.http.admin.app import api
 from adapters.office import Process, office_of
 from adapters.starting import caught_up
@@ -35,14 +36,19 @@ _WARNING = 30
 
 
 @asynccontextmanager
-async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncIterator[AdminApi]:
+async def offline(
+    url: str, key_file: Path | None, *, makes: bool, traffic: Traffic | None = None
+) -> AsyncIterator[AdminApi]:
     """The API until the block ends. `makes`: a SQLite file that is not there is made. Raises StartFailed."""
     _look_at(url, makes=makes)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(_WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    async with open_store(url, environ=os.environ, clock_us=clock.unix_us, key_file=key_file) as store:
+    async with (
+        open_store(url, environ=os.environ, clock_us=clock.unix_us, key_file=key_file) as store,
+        traffic.open(url, store) if traffic is not None else nullcontext() as journal,
+    ):
         follower = await _caught_up(store)
         writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
         token = secrets.token_urlsafe(32).encode()
@@ -52,7 +58,7 @@ async def offline(url: str, key_file: Path | None, *, makes: bool) -> AsyncItera
             local_token=digest(token),
             draining=trio.Event(),
         )
-        office = office_of(store, follower, writer, process, environ=os.environ)
+        office = office_of(store, follower, writer, process, environ=os.environ, journal=journal)
         async with trio.open_nursery() as running:
             running.start_soon(follower.run, _nobody)
             async with httpx.AsyncClient(

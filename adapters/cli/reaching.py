@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -19,6 +20,7 @@ from click.core import ParameterSource
 from adapters.cli.bearer import admin_token
 from adapters.cli.gateway_client import AdminApi, connected
 from adapters.cli.running import run
+from adapters.cli.traffic import Traffic
 from adapters.settings import DEFAULT_CONTROL, parse_address
 from engine.errors import StartFailed
 
@@ -34,6 +36,12 @@ class Where:
     database: str | None = attrs.field(repr=False)
     token_file: Path
     vault_key_file: Path | None
+    traffic: Traffic | None = None
+    "For a database: where recorded traffic is; None: the verb asks for none."
+
+    @property
+    def has_corpus(self) -> bool:
+        return self.traffic is not None and self.traffic.corpus is not None
 
     def work(self, job: Job, *, makes: bool = False, ends: bool = True) -> None:
         """Run a verb on the API. `makes`: a database that is not there is made. `ends`: it does so by itself."""
@@ -49,7 +57,7 @@ class Where:
         if self.database is not None:
             from adapters.cli.offline import offline  # noqa: PLC0415 - the whole API, only where it runs here
 
-            async with offline(self.database, self.vault_key_file, makes=makes) as api:
+            async with offline(self.database, self.vault_key_file, makes=makes, traffic=self.traffic) as api:
                 yield api
             return
         gateway = self.gateway
@@ -96,6 +104,41 @@ def place_options(command: Command) -> Command:
     return with_place
 
 
+def journal_option(command: Command) -> Command:
+    """For verbs about recorded traffic. Stands below `place_options`."""
+
+    @click.option(
+        "--journal",
+        envvar="POINTSMAN_JOURNAL",
+        metavar="FILE",
+        help="For a database: its gateway's journal, by default beside a SQLite file, else pointsman.journal.",
+    )
+    @wraps(command)
+    def with_journal(*, journal: str | None, where: Where, **others: Any) -> Any:
+        return command(where=attrs.evolve(where, traffic=Traffic(journal)), **others)
+
+    return with_journal
+
+
+def corpus_option(command: Command) -> Command:
+    """For verbs that replay traffic: a saved one in place of the journal's. Stands below `place_options`."""
+
+    @click.option(
+        "--corpus",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="For a database: traffic that `journal save` has written, in place of the journal.",
+    )
+    @wraps(command)
+    def with_corpus(*, corpus: Path | None, where: Where, **others: Any) -> Any:
+        if corpus is not None and where.database is None:
+            raise click.UsageError("--corpus is replayed here, on a database: give --database.")
+        traffic = Traffic(None, corpus) if corpus is not None else where.traffic
+        return command(where=attrs.evolve(where, traffic=traffic), **others)
+
+    return with_corpus
+
+
 def _one_of(gateway: str | None, database: str | None) -> tuple[str | None, str | None]:
     """What was said more plainly of the two, the other None. Raises UsageError."""
     source = click.get_current_context().get_parameter_source
@@ -104,16 +147,25 @@ def _one_of(gateway: str | None, database: str | None) -> tuple[str | None, str 
         raise click.UsageError("Give --gateway or --database, not both.")
     if said[1] or not gateway:
         return None, database or None
-    return _address(gateway), None
+    return address_of(gateway), None
 
 
-def _address(text: str) -> str:
-    """`http://HOST:PORT`, also from HOST:PORT."""
+def address_of(text: str) -> str:
+    """`http://HOST:PORT`, also from HOST:PORT. Raises UsageError."""
     scheme, mark, rest = text.rpartition("://")
     scheme, rest = scheme if mark else "http", rest.removesuffix("/")
-    if scheme in {"http", "https"} and rest and rest.isascii() and rest.isprintable() and not set("/?#@ ") & set(rest):
+    is_written_well = rest.isascii() and rest.isprintable() and not set("/?#@ ") & set(rest)
+    if scheme in {"http", "https"} and rest and is_written_well and _has_good_port(f"//{rest}", needs=not mark):
         return f"{scheme}://{rest}"
     raise click.UsageError("--gateway is no address of a control port; valid: http://HOST:PORT, https://HOST:PORT.")
+
+
+def _has_good_port(url: str, *, needs: bool) -> bool:
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        return False
+    return port is not None or not needs
 
 
 async def _at_the_default_address() -> str:

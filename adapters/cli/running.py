@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 import trio
@@ -49,6 +49,9 @@ def sentences() -> Iterator[None]:
         if _is_only(group, BrokenPipeError):
             # Whoever has read the output needs no more of it; click ends the process quietly.
             raise BrokenPipeError(errno.EPIPE, "") from None
+        if _is_only(group, SystemExit):
+            # As rich ends where that is so, inside somebody's nursery.
+            raise SystemExit(_first(group).code) from None
         ours, other = group.split(PointsmanError)
         if ours is None or other is not None:
             raise
@@ -61,7 +64,7 @@ def _is_only(error: BaseException, kind: type[BaseException]) -> bool:
     return isinstance(error, kind)
 
 
-def _first(group: BaseExceptionGroup[PointsmanError]) -> PointsmanError:
+def _first(group: BaseExceptionGroup[Any]) -> Any:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from adapters.cli.quantities import AgeType, SizeType
 from adapters.cli.running import AddressType, run
-from adapters.settings import DEFAULT_CONTROL, DEFAULT_DATABASE, DEFAULT_LISTEN, Address, ServeSettings
+from adapters.settings import DEFAULT_CONTROL, DEFAULT_DATABASE, DEFAULT_LISTEN, Address, JournalSettings, ServeSettings
 
 
 @click.command()
@@ -73,6 +74,28 @@ from adapters.settings import DEFAULT_CONTROL, DEFAULT_DATABASE, DEFAULT_LISTEN,
     help="The vault's key. Default: beside a SQLite file, else pointsman.vault-key. POINTSMAN_VAULT_KEY overrides it.",
 )
 @click.option(
+    "--journal",
+    envvar="POINTSMAN_JOURNAL",
+    metavar="FILE|off",
+    help="Where decisions are recorded. Default: beside a SQLite file, NAME.journal, else pointsman.journal.",
+)
+@click.option(
+    "--journal-age",
+    type=AgeType(),
+    default="24h",
+    envvar="POINTSMAN_JOURNAL_AGE",
+    show_default=True,
+    help="What is older is deleted.",
+)
+@click.option(
+    "--journal-size",
+    type=SizeType(),
+    default="1GiB",
+    envvar="POINTSMAN_JOURNAL_SIZE",
+    show_default=True,
+    help="What is more is deleted, the oldest first.",
+)
+@click.option(
     "--drain-seconds",
     type=click.FloatRange(min=0),
     default=30.0,
@@ -99,6 +122,9 @@ def serve(
     cache: Path,
     catch_up_seconds: float,
     vault_key_file: Path | None,
+    journal: str | None,
+    journal_age: float,
+    journal_size: int,
     drain_seconds: float,
     log_level: str,
 ) -> None:
@@ -120,6 +146,12 @@ def serve(
         catch_up_s=catch_up_seconds,
         vault_key_file=vault_key_file,
         drain_s=drain_seconds,
+        journal=JournalSettings(
+            file=Path(journal) if journal and journal != "off" else None,
+            is_on=journal != "off",
+            age_s=journal_age,
+            size_bytes=journal_size,
+        ),
     )
     try:
         run(partial(main.serve, settings, os.environ, lines if writes_requests(log_level) else None))

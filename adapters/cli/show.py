@@ -1,4 +1,4 @@
-"""`pointsman show`: the routing table at a position of the log.
+"""`pointsman show`: the routing table at a position of the log, or at a time.
 
 Law: no digest is printed in any form; credentials appear by name.
 """
@@ -16,11 +16,14 @@ from adapters.cli.reaching import Where, place_options
 from adapters.cli.reading import json_option
 from adapters.cli.running import run
 from adapters.cli.tables import print_rows
-from adapters.cli.walking import walk
+from adapters.cli.times import PastType
+from adapters.cli.walking import position_of, walk
+from adapters.moments import Asked, told
 from adapters.settings import DEFAULT_DATABASE
 from adapters.store import open_log
 from engine.definitions import define_key, define_pool, define_provider, define_rule
 from engine.errors import StartFailed
+from engine.events import Recorded
 from engine.names import Position
 from engine.snapshot import Pool, RoutingSnapshot
 from projections.document import shown
@@ -30,9 +33,11 @@ from projections.phrases import particulars, pool_particulars, printable, provid
 @click.command()
 @place_options
 @json_option
-@click.option("--at", type=int, help="The position to show; by default the newest.")
-def show(*, where: Where, as_json: bool, at: Position | None) -> None:
-    """Print the routing table at a position of the log.
+@click.option(
+    "--at", type=PastType(), help="The position to show, or a time: what was in force then. By default the newest."
+)
+def show(*, where: Where, as_json: bool, at: Asked | None) -> None:
+    """Print the routing table, as it is or as it was.
 
     Of pointsman.db in the working directory, unless --database or --gateway names another.
     """
@@ -42,38 +47,56 @@ def show(*, where: Where, as_json: bool, at: Position | None) -> None:
         run(partial(_from_database, where.database or DEFAULT_DATABASE, at, as_json))
 
 
-async def _from_gateway(at: Position | None, as_json: bool, api: AdminApi) -> None:
-    table = await api.get("snapshot", at=at)
+async def _from_gateway(at: Asked | None, as_json: bool, api: AdminApi) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(table))
+        click.echo(msgspec.json.encode(await api.get("snapshot", at=at)))
         return
-    click.echo(f"position {table['position']}: {len(table['pools'])} pool(s), {len(table['keys'])} key(s)")
+    found = None if at is None else await api.get("positions", at=at)
+    table = await api.get("snapshot", at=None if found is None else found["position"])
+    since = found["recorded_at"] if found is not None else None
+    click.echo(_headline(table["position"], since, len(table["pools"]), len(table["keys"])))
     for section, columns in (("pools", ("alias", "strategy", "providers", "keys")), ("keys", ("key_id", "labels"))):
         if table[section]:
             click.echo()
             print_rows(list(table[section].values()), columns)
 
 
-async def _from_database(database: str, at: Position | None, as_json: bool) -> None:
+async def _from_database(database: str, at: Asked | None, as_json: bool) -> None:
+    since: str | None = None
+
+    def visit(before: RoutingSnapshot, recorded: Recorded) -> bool:
+        nonlocal since
+        if position is not None and before.position >= position:
+            return False
+        since = told(recorded.recorded_at)
+        return True
+
     async with open_log(database) as log:
-        # A position below 0 is read through to the head, which the refusal names.
-        table = await walk(log, lambda before, _: at is None or at < 0 or before.position < at)
-    if at is not None and at != table.position:
+        position = None if at is None else await position_of(log, at)
+        table = await walk(log, visit)
+    if position is not None and position != table.position:
+        head = table.position
         raise StartFailed(
-            f"Position {at} is not in the log, whose head is {table.position}; give --at 0 to {table.position}.",
+            f"Position {position} is not in the log, whose head is {head}; valid: 0 to {head}, or a time.",
             wrong_input=True,
         )
     if as_json:
         click.echo(msgspec.json.encode(shown(table)))
     else:
-        _print(table)
+        _print(table, since if at is not None else None)
 
 
-def _print(table: RoutingSnapshot) -> None:
+def _headline(position: Position, since: str | None, pools: int, keys: int) -> str:
+    """`since`: when the position was recorded."""
+    when = f", of {since}" if since is not None else ""
+    return f"position {position}{when}: {pools} pool(s), {keys} key(s)"
+
+
+def _print(table: RoutingSnapshot, since: str | None) -> None:
     console = Console(highlight=False)
     settings = table.settings
     console.print(
-        _text(f"position {table.position}: {len(table.pools)} pool(s), {len(table.keys)} key(s)"),
+        _text(_headline(table.position, since, len(table.pools), len(table.keys))),
         _text(
             f"strict mode {'on' if settings.strict_mode else 'off'}, {settings.max_idle_per_host} idle connections per "
             f"host, each for {settings.idle_timeout_s:g} s"

@@ -63,8 +63,12 @@ def _print_replicas(replicas: list[dict[str, Any]], *, is_gateway: bool) -> None
 
 
 def _flat(own: dict[str, Any]) -> dict[str, Any]:
-    """With the detail's fields among the others, and the file's below its name."""
+    """With the detail's fields among the others, and the file's below its name, each of its lines by itself."""
     detail = dict(own.get("detail") or {})
     file = detail.pop("file", None) or {}
     told = {name: value for name, value in own.items() if name != "detail"}
-    return {**told, **detail, **{f"file_{name}": value for name, value in file.items()}}
+    lines = {f"file_{name}": value for name, value in file.items() if not isinstance(value, list)}
+    for name, several in file.items():
+        if isinstance(several, list):
+            lines |= {f"file_{name}[{place}]": line for place, line in enumerate(several)}
+    return {**told, **detail, **lines}

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from adapters import clock
+from adapters.moments import VALID, Asked, Moment, Unclear, asked_for
 
 _SPAN: Final = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -43,6 +44,20 @@ class SpanType(click.ParamType[int]):
         if span is None:
             self.fail("valid: seconds, or a number and one of s, m, h, d, w such as 24h", param, ctx)
         return int(span[1]) * _SECONDS[span[2]]
+
+
+class PastType(click.ParamType[Asked]):
+    """A position of the log, or a time that is past; one without a zone is in this machine's."""
+
+    name = "POSITION|TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Asked:
+        if isinstance(value, int | Moment):
+            return value
+        try:
+            return asked_for(str(value), now_us=clock.unix_us(), zone=None)
+        except Unclear as unclear:
+            self.fail(f"{unclear.what}; valid: {VALID}", param, ctx)
 
 
 _VALID: Final = "valid: RFC 3339 such as 2027-01-31T12:00:00Z, a span from now such as 90d, or never"

@@ -7,10 +7,21 @@ from the old one. Every schema ever written has lines in `tests/golden/`.
 from typing import Final
 
 from adapters.codec.event_codec import Encoded, EventCodec, UnreadableEvent
-from adapters.codec.kinds import KINDS, Kind
+from adapters.codec.kinds import KINDS, NAMES, Kind
 from adapters.codec.upcasters import UPCASTERS, Document, Upcaster
 
-__all__ = ["EVENTS", "KINDS", "UPCASTERS", "Document", "Encoded", "EventCodec", "Kind", "UnreadableEvent", "Upcaster"]
+__all__ = [
+    "EVENTS",
+    "KINDS",
+    "NAMES",
+    "UPCASTERS",
+    "Document",
+    "Encoded",
+    "EventCodec",
+    "Kind",
+    "UnreadableEvent",
+    "Upcaster",
+]
 
 EVENTS: Final = EventCodec(KINDS, UPCASTERS)
 """The codec of everything this version writes."""

@@ -1,5 +1,6 @@
 """What each event class is called in the log, and the schema it is written in now."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -100,3 +101,6 @@ KINDS: Final = (
     Kind("source.released", 1, SourceReleased),
     Kind("source.claimed", 1, SourceClaimed),
 )
+
+NAMES: Final[Mapping[type[Any], str]] = {kind.event: kind.name for kind in KINDS}
+"""What each event is called in the log."""

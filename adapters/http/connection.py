@@ -107,7 +107,7 @@ class Connection:
             if self.phase is Phase.IDLE:
                 self._enter(Phase.READING)
         incoming = parser.ready.popleft()
-        incoming.address = self._address
+        incoming.address, incoming.peer = self._address, self._wire.readiness
         return incoming
 
     async def _write(self, incoming: Incoming, response: Response) -> bool:

@@ -11,23 +11,27 @@ from urllib.parse import unquote
 
 import msgspec
 import structlog
+import trio
 
 from adapters.http.intake import alias_of, caller_of, is_anthropic, path_and_query, request_id_of
 from adapters.http.messages import Incoming, Response
 from adapters.http.problems import problem, status_of
 from adapters.http.relay import Relay, identity
-from adapters.observe import Observer, RefusedRequest
+from adapters.http.told_to_callers import ASKED, as_field, explanation
+from adapters.observe import Observer
 from engine.access import not_found, visible_aliases
 from engine.errors import Reason, Refused
 from engine.ports import Clock, Request
+from engine.recording import Served
 from engine.runtime.forward import Forward
 from engine.runtime.router import Router
+from engine.runtime.trail import Trail
 
 _JSON = (b"content-type", b"application/json")
 _LISTS = {"/models", "/v1/models"}
 _HEALTH = {"/health/live", "/health/liveliness", "/health/liveness"}
 _SHOWN = 128
-"""How much of a name that a client sent goes into the log."""
+"""How much of a name that a client sent goes into the log and the journal."""
 
 _log = structlog.get_logger("inference")
 
@@ -56,44 +60,50 @@ class Inference:
 
     async def __call__(self, incoming: Incoming) -> Response:
         request_id = request_id_of(incoming.fields) or self._new_id()
+        trail = Trail(Served.begun(request_id, incoming.started_ns, self._router.snapshot.position))
         try:
-            return await self._respond(incoming, request_id)
+            return await self._respond(incoming, trail)
         except Refused as refused:
-            return self._problem(refused, incoming, request_id)
+            return self._problem(refused, incoming, trail)
+        except trio.Cancelled:
+            self._abandoned(incoming, trail)
+            raise
         except Exception:  # noqa: BLE001 - the boundary: one request's bug is not the others'
             _log.exception("unforeseen", request_id=request_id)
-            return self._problem(Refused(Reason.INTERNAL), incoming, request_id)
+            return self._problem(Refused(Reason.INTERNAL), incoming, trail)
 
-    async def _respond(self, incoming: Incoming, request_id: str) -> Response:
+    async def _respond(self, incoming: Incoming, trail: Trail) -> Response:
         if incoming.refusal is not None:
             raise Refused(incoming.refusal, incoming.detail)
         path, query = path_and_query(incoming.target)
+        request_id = trail.served.request_id
         if incoming.method in {"GET", "HEAD"}:
             own = self._own(incoming, path, request_id)
             if own is not None:
                 return own
-        incoming.alias = alias_of(incoming)
+        alias = alias_of(incoming)
+        trail.served.alias = alias[:_SHOWN]
         request = Request(
             method=incoming.method,
             path=path,
             query=query,
             headers=incoming.headers,
             body=incoming.body,
-            alias=incoming.alias,
+            alias=alias,
             alias_overridden=b"model-override" in incoming.fields,
             caller=caller_of(incoming, path),
             request_id=request_id,
             address=incoming.address,
         )
-        answer = await self._forward(request)
+        answer = await self._forward(request, trail)
         try:
             return Relay(
                 answer,
-                request,
-                incoming.started_ns,
+                trail,
                 anthropic=is_anthropic(incoming),
                 clock=self._clock,
                 observer=self._observer,
+                told=explanation(trail, incoming.fields) if ASKED in incoming.fields else None,
             )
         except BaseException:
             await answer.__aexit__(None, None, None)
@@ -133,28 +143,31 @@ class Inference:
             return _json(200, {"data": data, "has_more": False, **ends}, own)
         return _json(200, {"object": "list", "data": data}, own)
 
-    def _problem(self, refused: Refused, incoming: Incoming, request_id: str) -> Response:
-        alias = incoming.alias[:_SHOWN] if incoming.alias is not None else None
-        self._observer.refused(
-            RefusedRequest(
-                request_id,
-                refused.reason.value,
-                status_of(refused),
-                alias,
-                scope=refused.scope.value if refused.scope is not None else None,
-                why=refused.why,
-                key=refused.key_id,
-                pool=refused.pool,
-                decision=refused.ticket,
-                tried=refused.tried,
-            )
-        )
+    def _problem(self, refused: Refused, incoming: Incoming, trail: Trail) -> Response:
+        served = trail.served
+        served.outcome, served.status, served.reason = "refused", status_of(refused), refused.reason.value
+        served.scope = refused.scope.value if refused.scope is not None else None
+        served.why = refused.why
+        served.key_id, served.pool = served.key_id or refused.key_id, served.pool or refused.pool
+        served.total_ns = self._clock() - served.at
+        self._observer.ended(trail)
         anthropic = is_anthropic(incoming)
-        headers = identity(request_id, anthropic=anthropic)
-        headers.append((b"x-pointsman-position", b"%d" % self._router.snapshot.position))
-        if refused.ticket is not None:
-            headers.append((b"x-pointsman-decision", b"%d" % refused.ticket))
-        return problem(refused, anthropic=anthropic, request_id=request_id, headers=headers)
+        headers = identity(served.request_id, anthropic=anthropic)
+        headers.append((b"x-pointsman-position", b"%d" % served.position))
+        told = None
+        if served.ticket is not None:
+            headers.append((b"x-pointsman-decision", b"%d" % served.ticket))
+            told = explanation(trail, incoming.fields, refused=refused.why)
+            if told is not None:
+                headers.append(as_field(told))
+        return problem(refused, anthropic=anthropic, request_id=served.request_id, headers=headers, explanation=told)
+
+    def _abandoned(self, incoming: Incoming, trail: Trail) -> None:
+        """The client has left before there was an answer, or the gateway leaves it."""
+        is_client = incoming.peer is None or incoming.peer.gone
+        trail.served.outcome = "client" if is_client else "gateway"
+        trail.served.total_ns = self._clock() - trail.served.at
+        self._observer.ended(trail)
 
 
 def _openai_model(alias: str, created: int) -> dict[str, Any]:

@@ -12,6 +12,15 @@ from engine.errors import Reason
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
+class Peer(Protocol):
+    """The other end of a connection."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has hung up."""
+        ...
+
+
 @attrs.define(eq=False)
 class Incoming:
     """One request as it came, body complete. Field names are in lower case."""
@@ -25,8 +34,6 @@ class Incoming:
     body: bytes = attrs.field(default=b"", repr=False)
     keep_alive: bool = False
     "Whether the client lets the connection serve another request."
-    alias: str | None = None
-    "The model it asks for, once the application knows."
     refusal: Reason | None = None
     "Set where the connection could not accept the request; body and headers may be incomplete."
     detail: str | None = None
@@ -35,6 +42,8 @@ class Incoming:
     "When its first byte was read."
     address: str = ""
     "The client's IP address as text, IPv4 never in its IPv6 clothes; empty where no connection brought the request."
+    peer: Peer | None = None
+    "The client, where a connection brought the request."
 
 
 class Response:

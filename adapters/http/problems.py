@@ -4,6 +4,7 @@ Law: every error the gateway makes goes through here, so each is JSON, has one s
 of what is behind the gateway.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -92,19 +93,29 @@ def status_of(refused: Refused) -> int:
     return refused.status or _TABLE[refused.reason].status
 
 
-def problem(refused: Refused, *, anthropic: bool, request_id: str, headers: list[tuple[bytes, bytes]]) -> Response:
-    """A refusal in the shape the client reads: Anthropic's for its clients, else OpenAI's (ERR-1)."""
+def problem(
+    refused: Refused,
+    *,
+    anthropic: bool,
+    request_id: str,
+    headers: list[tuple[bytes, bytes]],
+    explanation: Mapping[str, object] | None = None,
+) -> Response:
+    """A refusal in the shape the client reads: Anthropic's for its clients, else OpenAI's (ERR-1).
+
+    `explanation`: for a caller who may ask why; an extension of either shape.
+    """
     row = _TABLE[refused.reason]
     message = refused.message or row.message
+    error: dict[str, object]
     if anthropic:
-        body: dict[str, object] = {
-            "type": "error",
-            "error": {"type": row.anthropic_type, "message": message},
-            "request_id": request_id,
-        }
+        error = {"type": row.anthropic_type, "message": message}
+        body: dict[str, object] = {"type": "error", "error": error, "request_id": request_id}
     else:
         error = {"message": message, "type": row.openai_type, "param": refused.param, "code": row.code}
         body = {"error": error}
+    if explanation is not None:
+        error["explanation"] = explanation
     own = [(b"content-type", b"application/json"), *headers, *when_to_return(refused)]
     return Response(status_of(refused), own, msgspec.json.encode(body))
 

@@ -1,48 +1,63 @@
 """A provider's answer as the client's response: its headers made fit to pass on, its body untouched.
 
-Law: body bytes are neither changed nor held back; the response is reported exactly once, when its body has ended or
-will not.
+Law: body bytes are neither changed nor held back, and none outlives the response; it is reported exactly once, when
+its body has ended or will not.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from adapters.fields import HOP_BY_HOP, connection_options
 from adapters.http.limits import NO_RETRY, quota_fields, retry_fields
 from adapters.http.messages import Response
-from adapters.observe import Observer, Served
+from adapters.http.told_to_callers import as_field
+from adapters.observe import Observer
 from engine.errors import UpstreamFailed
+from engine.media import media_type
 from engine.names import Alias, Position, ProviderName
-from engine.ports import Clock, Headers, Request
+from engine.ports import Clock, Headers
 from engine.runtime.answer import Answer
+from engine.runtime.trail import Trail
+from engine.usage import ends_for
 
 _OURS: Final = frozenset({b"content-length", b"x-request-id"})
+_IDS: Final = frozenset({b"x-request-id", b"request-id"})
 
 
 class Relay(Response):
-    """Entering it enters the answer; leaving it finishes the request in its pool."""
+    """Entering it enters the answer; leaving it finishes the request in its pool. `told`: an explanation to add."""
 
     def __init__(
-        self, answer: Answer, request: Request, started_ns: int, *, anthropic: bool, clock: Clock, observer: Observer
+        self,
+        answer: Answer,
+        trail: Trail,
+        *,
+        anthropic: bool,
+        clock: Clock,
+        observer: Observer,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         self._answer = answer
-        self._request = request
-        self._started_ns = started_ns
+        self._trail = trail
         self._clock = clock
         self._observer = observer
-        self._overhead_ns = clock() - started_ns - answer.upstream_ns
+        self._overhead_ns = clock() - trail.served.at - answer.upstream_ns
         self._complete = False
         self.status = answer.status
-        self._length = _length_of(answer.headers)
-        headers = _passed_on(answer.headers, added=_added(answer), anthropic=anthropic)
+        named = dict(answer.headers)
+        self._length = int(named[b"content-length"]) if b"content-length" in named else None
+        self._ends = ends_for(answer.status, media_type(named))
+        headers = _passed_on(answer.headers, named, added=_added(answer), anthropic=anthropic)
         if answer.status >= 400 or answer.quota is not None:
             headers = _with_limits(headers, answer)
-        headers += identity(request.request_id, anthropic=anthropic)
+        headers += identity(trail.served.request_id, anthropic=anthropic)
         headers += _served_by(answer.pool.alias, answer.provider.name, answer.position, answer.attempts)
         headers.append((b"x-pointsman-decision", b"%d" % answer.ticket))
+        if told is not None:
+            headers.append(as_field(told))
         self.headers = headers
 
     @property
@@ -57,12 +72,16 @@ class Relay(Response):
             raise
         if not chunk:
             self._complete = True
+        elif self._ends is not None:
+            self._ends.add(chunk)
         return chunk
 
     def receive_nowait(self) -> bytes | None:
         chunk = self._answer.receive_nowait()
         if chunk == b"":
             self._complete = True
+        elif chunk is not None and self._ends is not None:
+            self._ends.add(chunk)
         return chunk
 
     async def __aexit__(
@@ -74,23 +93,13 @@ class Relay(Response):
             self._report()
 
     def _report(self) -> None:
-        answer, request = self._answer, self._request
-        served = Served(
-            request_id=request.request_id,
-            alias=request.alias,
-            pool=answer.pool.alias,
-            provider=answer.provider.name,
-            status=answer.status,
-            attempts=answer.attempts,
-            position=answer.position,
-            decision=answer.ticket,
-            key=answer.key_id,
-            ms=(self._clock() - self._started_ns) // 1000 / 1000,
-            overhead_ms=self._overhead_ns // 1000 / 1000,
-            outcome="complete" if self._complete else self.left_by,
-            tried=answer.tried or None,
-        )
-        self._observer.served(served, self._overhead_ns)
+        served, ends = self._trail.served, self._ends
+        served.status = self.status
+        served.outcome = "complete" if self._complete else self.left_by
+        served.total_ns = self._clock() - served.at
+        # Only now: the client has the last byte.
+        served.usage = ends.usage(is_complete=self._complete) if ends is not None else None
+        self._observer.ended(self._trail, self._overhead_ns)
 
 
 def identity(request_id: str, *, anthropic: bool) -> list[tuple[bytes, bytes]]:
@@ -120,15 +129,22 @@ def _header_text(text: str) -> bytes:
     return quote(text, safe="".join(map(chr, range(0x20, 0x7F)))).encode("ascii")
 
 
-def _passed_on(fields: Headers, *, added: Mapping[bytes, bytes], anthropic: bool) -> list[tuple[bytes, bytes]]:
-    """The upstream's fields less what ends here, with the configured ones set over them (HDR-6, HDR-7)."""
-    options = connection_options(fields)
+def _passed_on(
+    fields: Headers, named: Mapping[bytes, bytes], *, added: Mapping[bytes, bytes], anthropic: bool
+) -> list[tuple[bytes, bytes]]:
+    """The upstream's fields less what ends here, with the configured ones set over them (HDR-6, HDR-7).
+
+    `named`: the same by name.
+    """
+    is_everyday = len(named) == len(fields) and named.get(b"connection", b"close") in {b"close", b"keep-alive"}
+    options = frozenset[bytes]() if is_everyday else connection_options(fields)
     kept = [field for field in fields if _passes(field[0]) and field[0] not in options and field[0] not in added]
-    for name, value in fields:
-        if name in {b"x-request-id", b"request-id"}:
-            kept.append((b"x-upstream-request-id", value))
-            if name == b"request-id" and anthropic:
-                kept.remove((name, value))
+    if not _IDS.isdisjoint(named):
+        for name, value in fields:
+            if name in _IDS:
+                kept.append((b"x-upstream-request-id", value))
+                if name == b"request-id" and anthropic:
+                    kept.remove((name, value))
     kept.extend(added.items())
     return kept
 
@@ -142,13 +158,6 @@ def _with_limits(fields: list[tuple[bytes, bytes]], answer: Answer) -> list[tupl
         own.append(NO_RETRY)
     names = {name for name, _ in own}
     return [field for field in fields if field[0] not in names] + own
-
-
-def _length_of(fields: Headers) -> int | None:
-    for name, value in fields:
-        if name == b"content-length":
-            return int(value)
-    return None
 
 
 def _added(answer: Answer) -> Mapping[bytes, bytes]:

@@ -9,7 +9,8 @@ from typing import Final, TypeAlias
 import attrs
 import msgspec
 
-from projections.live import Delta, Snapshot
+from engine.names import Position
+from projections.live import Delta, Gap, Snapshot
 
 
 @attrs.frozen
@@ -17,9 +18,31 @@ class Heartbeat:
     """Nothing to tell: the client has everything up to `seq`."""
 
     seq: int
+    position: Position
 
 
-Message: TypeAlias = Snapshot | Delta | Heartbeat
+@attrs.frozen
+class ResyncRequired:
+    """What the client knows cannot be brought up to date; a snapshot follows."""
+
+    since: int
+    "What the client had."
+    reason: str
+    "expired or unknown_seq."
+    detail: str
+    "The same for people."
+
+    @classmethod
+    def of(cls, since: int, gap: Gap) -> "ResyncRequired":
+        return cls(since, gap.value, _WHY[gap])
+
+
+Message: TypeAlias = Snapshot | Delta | Heartbeat | ResyncRequired
+
+_WHY: Final = {
+    Gap.EXPIRED: "More has changed since than is kept for those who come back or read slowly.",
+    Gap.UNKNOWN: "This process has never told of such a state: it was another process's, before the gateway started.",
+}
 
 
 @attrs.frozen
@@ -27,15 +50,20 @@ class _Tagged:
     type: str
 
 
-_NAMES: Final[dict[type[Message], str]] = {Snapshot: "snapshot", Delta: "delta", Heartbeat: "heartbeat"}
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for kind, name in _NAMES.items()}
+NAMES: Final[dict[type[Message], str]] = {
+    Snapshot: "snapshot",
+    Delta: "delta",
+    Heartbeat: "heartbeat",
+    ResyncRequired: "resync_required",
+}
+_DECODERS: Final = {name: msgspec.json.Decoder(kind) for kind, name in NAMES.items()}
 _TAG: Final = msgspec.json.Decoder(_Tagged)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def encode(message: Message) -> str:
+def encode(message: Message) -> bytes:
     fields = {field.name: getattr(message, field.name) for field in attrs.fields(type(message))}
-    return _ENCODER.encode({"type": _NAMES[type(message)], **fields}).decode()
+    return _ENCODER.encode({"type": NAMES[type(message)], **fields})
 
 
 def decode(text: str | bytes) -> Message | None:

@@ -1,33 +1,43 @@
 """One client of the live stream, on a websocket (RFC 6455).
 
-Law: a snapshot comes first, then deltas whose `seq` is one higher each, and a snapshot again for a client that was too
-slow for them; a heartbeat every 15 seconds. What the client sends is read at once, bounded, and thrown away: if it
-were not read, its pings would go unanswered too. The end of either side is quiet; ours says 1001, or 1008 to a client
-that may not watch any more: nothing is told before that was asked, and it is asked every second too.
+Law: first a snapshot, or what has changed since the `seq` a client comes back with; then deltas, each of which applies
+to what was told before; `resync_required` and a snapshot to a client whose `seq` is too old or was never issued. A
+heartbeat every 15 seconds, and within one where nothing of what a client watches has changed and much else has. What
+the client sends is read at once, bounded, and thrown away: if it were not read, its pings would go unanswered too. The
+end of either side is quiet; ours says 1001, or 1008 to a client that may not watch any more: nothing is told before
+that was asked, and it is asked every second too.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Final
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
 
 from adapters.live.hub import LiveHub
-from adapters.live.messages import Heartbeat, Message, encode
+from adapters.live.lane import Lane, framed
+from adapters.live.messages import Heartbeat, encode
 from adapters.wire import STALL_S
-from projections.live import Snapshot
+from projections.live import Watched
 
 HEARTBEAT_S = 15.0
 ADMITTED_S: Final = 1.0
-"""Between two looks whether a client that is told nothing may still watch."""
+"""Between two looks whether a client that is told nothing may still watch; also the longest that it waits for the head
+seq while only others' pools change.
+"""
+MOST_CLIENTS: Final = 1000
+SUBPROTOCOL: Final = "pointsman.live"
 _HANDSHAKE_S = 5.0
 _FAREWELL_S = 0.5
 _LONGEST_MESSAGE = 4096
 _GOING_AWAY = 1001
 _POLICY_VIOLATION = 1008
+_LATER = [(b"retry-after", b"10"), (b"content-type", b"application/problem+json")]
+_TOO_MANY = b'{"type":"about:blank","status":503,"detail":"The live stream has as many clients as it may have."}'
 
 
 class _End(Enum):
@@ -45,38 +55,55 @@ def _always() -> bool:
     return True
 
 
-async def serve_live(stream: trio.abc.Stream, still_admitted: Callable[[], bool] = _always, *, hub: LiveHub) -> None:
+async def serve_live(
+    stream: trio.abc.Stream,
+    still_admitted: Callable[[], bool] = _always,
+    since: int | None = None,
+    watched: Watched = None,
+    *,
+    hub: LiveHub,
+) -> None:
     """Serve one authorised client until it leaves, stalls, the hub closes, or the server is cancelled.
 
-    `still_admitted`: whether it may go on watching; asked often. The stream begins with the client's upgrade request,
-    and is closed when this returns.
+    `still_admitted`: whether it may go on watching; asked often. `since`: the `seq` it has already; `watched`: the
+    pools it wants to hear of. The stream begins with the client's upgrade request, and is closed when this returns.
     """
+    lane = Lane(stream)
     try:
         async with trio.open_nursery() as nursery:
             connection = None
             # A request that is no handshake is answered by the library, which then says nothing more to us.
             with trio.move_on_after(_HANDSHAKE_S):
-                request = await wrap_server_stream(nursery, stream, max_message_size=_LONGEST_MESSAGE)
-                connection = await request.accept()
+                request = await wrap_server_stream(nursery, lane, max_message_size=_LONGEST_MESSAGE)
+                connection = await _accepted(request, hub)
             if connection is not None:
-                await _converse(connection, stream, hub, still_admitted)
+                tell = partial(_tell, connection, lane, hub, still_admitted, since, watched)
+                await _converse(connection, lane, hub, tell)
             nursery.cancel_scope.cancel()
     # The second is what the library makes of a ping, or anything else, that crosses our closing.
-    except* (ConnectionClosed, LocalProtocolError):
+    except* (ConnectionClosed, LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
         pass
     finally:
         await trio.aclose_forcefully(stream)
 
 
+async def _accepted(request: WebSocketRequest, hub: LiveHub) -> WebSocketConnection | None:
+    if hub.watchers >= MOST_CLIENTS:
+        await request.reject(503, extra_headers=_LATER, body=_TOO_MANY)
+        return None
+    offered = SUBPROTOCOL if SUBPROTOCOL in request.proposed_subprotocols else None
+    return await request.accept(subprotocol=offered)
+
+
 async def _converse(
-    connection: WebSocketConnection, stream: trio.abc.Stream, hub: LiveHub, still_admitted: Callable[[], bool]
+    connection: WebSocketConnection, stream: trio.abc.Stream, hub: LiveHub, tell: Callable[[], Awaitable[_End]]
 ) -> None:
     code = _GOING_AWAY
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_throw_away, connection, nursery.cancel_scope)
             with hub.watch():
-                end = await _tell(connection, hub, still_admitted)
+                end = await tell()
             if end is _End.STALLED:
                 # Closed in the middle of a frame, after which a farewell would not be understood.
                 await trio.aclose_forcefully(stream)
@@ -98,27 +125,48 @@ async def _throw_away(connection: WebSocketConnection, conversation: trio.Cancel
         conversation.cancel()
 
 
-async def _tell(connection: WebSocketConnection, hub: LiveHub, still_admitted: Callable[[], bool]) -> _End:
-    seq, beat_at = None, math.inf
+async def _tell(
+    connection: WebSocketConnection,
+    lane: Lane,
+    hub: LiveHub,
+    still_admitted: Callable[[], bool],
+    since: int | None,
+    watched: Watched,
+) -> _End:
+    told = seen = since
+    # Who comes back learns at once that it may, also where there is nothing to tell.
+    beat_at = trio.current_time() if since == hub.seq else math.inf
     while True:
         with trio.move_on_at(min(beat_at, trio.current_time() + ADMITTED_S)) as pause:
-            news = await hub.news(seq)
+            news = await hub.news(told, seen, watched)
         if not still_admitted():
             return _End.BARRED
-        messages: Sequence[Message]
+        now = trio.current_time()
         if not pause.cancelled_caught:
             if news is None:
                 return _End.CLOSED
-            messages = (news,) if isinstance(news, Snapshot) else news
-        elif trio.current_time() >= beat_at:
-            messages = (Heartbeat(seq or 0),)
+            frames, seen = news.frames, news.seq
+            if not frames:
+                beat_at = min(beat_at, now + ADMITTED_S)
+                continue
+        elif now >= beat_at and seen == hub.seq:
+            frames = (framed(encode(Heartbeat(hub.seq, hub.position))),)
         else:
             continue
-        if seq is None or pause.cancelled_caught:
-            beat_at = trio.current_time() + HEARTBEAT_S
-        for message in messages:
-            with trio.move_on_after(STALL_S) as patience:
-                await connection.send_message(encode(message))
-            if patience.cancelled_caught:
-                return _End.STALLED
-            seq = message.seq
+        if beat_at == math.inf or now >= beat_at:
+            beat_at = now + HEARTBEAT_S
+        told = seen
+        if not await _send(connection, lane, frames):
+            return _End.STALLED
+
+
+async def _send(connection: WebSocketConnection, lane: Lane, frames: Sequence[bytes]) -> bool:
+    """Whether the client took them. Raises ConnectionClosed."""
+    for frame in frames:
+        if connection.closed is not None:
+            raise ConnectionClosed(connection.closed)
+        with trio.move_on_after(STALL_S) as patience:
+            await lane.send_all(frame)
+        if patience.cancelled_caught:
+            return False
+    return True

@@ -100,6 +100,8 @@ def _save(path: Path, content: Cached) -> None:
 
 
 def _write(path: Path, content: Cached) -> None:
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with closing(_connect(path)) as connection:
         owner, tables = _stamp(connection)

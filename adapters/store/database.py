@@ -6,10 +6,10 @@ writing connection because SQLite before 3.51.3 can corrupt a WAL that two of th
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 from sqlalchemy import URL, event
@@ -22,6 +22,7 @@ from adapters.store.transactions import ConstraintBroken, DatabaseDamaged, Work
 from engine.errors import OutcomeUnknown, StoreError, StoreUnavailable
 
 T = TypeVar("T")
+Prepare: TypeAlias = Callable[[AsyncEngine, Path], Awaitable[None]]
 
 READERS: Final = 2
 BUSY_TIMEOUT_MS: Final = 5000
@@ -31,10 +32,11 @@ BUSY_TIMEOUT_MS: Final = 5000
 class SqliteDatabase:
     """`adapters.store.transactions.Database` in a file."""
 
-    def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int) -> None:
+    def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int, *, synchronous: str = "FULL") -> None:
+        pragmas = (f"busy_timeout={busy_timeout_ms}", f"synchronous={synchronous}")
         self._side = side
-        self._writer = _engine(path, busy_timeout_ms, begin="BEGIN IMMEDIATE", pool_size=1)
-        self._reader = _engine(path, busy_timeout_ms, begin="BEGIN", pool_size=READERS)
+        self._writer = _engine(path, pragmas, begin="BEGIN IMMEDIATE", pool_size=1)
+        self._reader = _engine(path, (*pragmas, "query_only=ON"), begin="BEGIN", pool_size=READERS)
         # Tasks queue here, not in the pools: here a cancel is harmless and the wait has no time limit.
         self._writing = trio.Semaphore(1)
         self._reading = trio.Semaphore(READERS)
@@ -68,9 +70,9 @@ class SqliteDatabase:
                 self._reading.release()
             self._writing.release()
 
-    async def prepare(self, path: Path) -> None:
-        """Make the tables, or check them. Raises StartFailed."""
-        await self._side.call(prepare, self._writer, path)
+    async def prepare(self, path: Path, how: Prepare = prepare) -> None:
+        """Make the tables, or check them. Raises StartFailed, or what `how` raises."""
+        await self._side.call(how, self._writer, path)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -92,7 +94,7 @@ async def open_database(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -
             await database.aclose()
 
 
-def _engine(path: Path, busy_timeout_ms: int, *, begin: str, pool_size: int) -> AsyncEngine:
+def _engine(path: Path, pragmas: Iterable[str], *, begin: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         pool_size=pool_size,
@@ -104,10 +106,8 @@ def _engine(path: Path, busy_timeout_ms: int, *, begin: str, pool_size: int) -> 
     def set_up(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout={busy_timeout_ms}", "synchronous=FULL"):
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
-        if begin == "BEGIN":
-            cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

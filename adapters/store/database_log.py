@@ -7,7 +7,7 @@ before an event which was there once is damaged.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import attrs
@@ -17,18 +17,33 @@ from adapters.store import statements
 from adapters.store.admission import Batch, admit, check_page, prepare, recorded
 from adapters.store.chain import HASH, Head, Row, arrive, checked, digest, end_of, follow, meet
 from adapters.store.doorbell import Doorbell
-from adapters.store.ports import Progress
+from adapters.store.ports import Progress, Take
 from adapters.store.transactions import ConstraintBroken, Database, DatabaseDamaged, Work
 from engine.errors import LogDamaged
 from engine.events import Draft, Recorded
 from engine.names import Position
 from engine.ports import Appended, Found, Wake
 
+T = TypeVar("T")
+
 PAGE: Final = 500
 _VERIFY: Final = 2000
 "Events that `verify` reads at once."
+_LOOKED_BACK: Final = 50_000
+"Events that one statement goes through to find a moment."
+_PIECE: Final = 50
+"Events that are handed on at once."
 APART_S: Final = 0.005
 """Between two wakes of a reader, at least."""
+
+
+@attrs.frozen
+class _Page:
+    start: Head
+    "The event before it, as far as it is known: without rows its hash is not."
+    rows: Sequence[Row]
+    head: Head | None
+    "Where the log ends; None where the page did not get there."
 
 
 class DatabaseLog:
@@ -73,19 +88,38 @@ class DatabaseLog:
             raise LogDamaged(0, f"cannot be read: {error}") from error
 
     async def read(self, after: Position, limit: int = PAGE) -> Sequence[Recorded]:
+        found: list[Recorded] = []
+        mark, seen = self._bell.mark(), self._seen
+
+        async def work(connection: AsyncConnection) -> tuple[_Page, Head]:
+            page = await _page(connection, after, limit, seen)
+            return page, _handed_on(page, found.extend, seen)
+
+        self._note(mark, *await self._page_by(work, after, limit))
+        return found
+
+    async def read_into(self, take: Take, after: Position, limit: int = PAGE) -> Position:
+        mark, seen = self._bell.mark(), self._seen
+        page = await self._page_by(partial(_page, after=after, limit=limit, seen=seen), after, limit)
+        # After the transaction, which the server would break off where this takes long.
+        self._note(mark, page, _handed_on(page, take, seen))
+        return after + len(page.rows)
+
+    async def _page_by(self, work: Work[T], after: Position, limit: int) -> T:
         check_page(after, limit)
-        mark = self._bell.mark()
         try:
-            page = await self._database.read(partial(_page, after=after, limit=limit, seen=self._seen))
+            return await self._database.read(work)
         except DatabaseDamaged as error:
             raise LogDamaged(after + 1, f"cannot be read: {error}") from error
-        if page.reached.position > self._seen.position:
-            self._seen = page.reached
+
+    def _note(self, mark: int, page: _Page, reached: Head) -> None:
+        """Take down what a read saw that began at this mark of the bell."""
+        if page.rows and reached.position > self._seen.position:  # without rows no hash was checked
+            self._seen = reached
         if page.head is None:
-            self._bell.ring(page.reached.position, Wake.POLL)
+            self._bell.ring(reached.position, Wake.POLL)
         else:
             self._bell.settle(mark, page.head.position)
-        return page.events
 
     async def history(self, stream: str, after: Position = 0, limit: int = PAGE) -> Sequence[Recorded]:
         check_page(after, limit)
@@ -99,6 +133,20 @@ class DatabaseLog:
             return await self._database.read(partial(statements.hash_at, position=position))
         except DatabaseDamaged as error:
             raise LogDamaged(position, f"cannot be read: {error}") from error
+
+    async def position_at(self, at_us: int) -> Position:
+        try:
+            last = (await self._database.read(statements.end)).position
+            # Back from the head: what is asked for is mostly not long ago.
+            while last > 0:
+                first = max(1, last - _LOOKED_BACK + 1)
+                found = await self._database.read(partial(statements.last_by, at_us=at_us, first=first, last=last))
+                if found is not None:
+                    return found
+                last = first - 1
+        except DatabaseDamaged as error:
+            raise LogDamaged(0, f"cannot be read: {error}") from error
+        return 0
 
     async def verify(self, progress: Progress | None = None) -> Position:
         """The head's position, after recomputing the whole chain. Raises LogDamaged, StoreUnavailable."""
@@ -120,15 +168,8 @@ class DatabaseLog:
                 return arrive(reached, head)
 
 
-@attrs.frozen
-class _Page:
-    events: list[Recorded]
-    reached: Head
-    head: Head | None
-    "Where the log ends; None where the page did not get there."
-
-
-# What follows runs in the asyncio thread, decoding and hashing too, so that a long read does not hold up requests.
+# What follows runs in the asyncio thread, decoding and hashing too, so that a long read does not hold up requests;
+# for `read_into` alone they are done in the caller's.
 
 
 async def _page(connection: AsyncConnection, after: Position, limit: int, seen: Head) -> _Page:
@@ -137,14 +178,21 @@ async def _page(connection: AsyncConnection, after: Position, limit: int, seen: 
     start = seen if seen.position == after else Head(after)
     if rows and start is not seen:
         start = Head(after, await _stored_hash(connection, after))
-    found = [recorded(row) for row in checked(start, rows)]
-    reached = end_of(start, rows)
-    if head is not None:
-        if rows:
-            arrive(reached, head)
-        meet(reached, head, seen)
-    # A page without rows has checked no hash.
-    return _Page(found, reached if rows else seen, head)
+    return _Page(start, rows, head)
+
+
+def _handed_on(page: _Page, take: Take, seen: Head) -> Head:
+    """How far the page goes, once all of it is checked and taken: in pieces that stay in a core's cache meanwhile."""
+    reached = page.start
+    for begun in range(0, len(page.rows), _PIECE):
+        piece = page.rows[begun : begun + _PIECE]
+        take([recorded(row) for row in checked(reached, piece)])
+        reached = end_of(reached, piece)
+    if page.head is not None:
+        if page.rows:
+            arrive(reached, page.head)
+        meet(reached, page.head, seen)
+    return reached
 
 
 async def _stored_hash(connection: AsyncConnection, position: Position) -> bytes:

@@ -12,7 +12,7 @@ from adapters.codec import Encoded
 from adapters.store.admission import Known, admit, check_page, entries, prepare, recorded
 from adapters.store.chain import Entry, Head, arrive, follow
 from adapters.store.doorbell import Doorbell
-from adapters.store.ports import Progress
+from adapters.store.ports import Progress, Take
 from engine.events import Draft, Recorded
 from engine.names import Position
 from engine.ports import Appended, Found, Wake
@@ -68,6 +68,11 @@ class MemoryEventLog:
             follow(Head(after, self._hash_at(after)), page)
         return [recorded(entry) for entry in page]
 
+    async def read_into(self, take: Take, after: Position, limit: int = 500) -> Position:
+        page = await self.read(after, limit)
+        take(page)
+        return after + len(page)
+
     async def history(self, stream: str, after: Position = 0, limit: int = 500) -> Sequence[Recorded]:
         check_page(after, limit)
         await trio.lowlevel.checkpoint()
@@ -79,6 +84,10 @@ class MemoryEventLog:
     async def hash_at(self, position: Position) -> bytes | None:
         await trio.lowlevel.checkpoint()
         return self._hash_at(position) if 0 <= position <= len(self._entries) else None
+
+    async def position_at(self, at_us: int) -> Position:
+        await trio.lowlevel.checkpoint()
+        return next((entry.position for entry in reversed(self._entries) if entry.recorded_at <= at_us), 0)
 
     async def wait(self, after: Position) -> Wake:
         return await self._bell.wait(after)

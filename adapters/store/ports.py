@@ -11,6 +11,8 @@ from engine.ports import EventLog
 
 Progress: TypeAlias = Callable[[Position, Position], None]
 """Called with the position that was reached and the head's."""
+Take: TypeAlias = Callable[[Sequence[Recorded]], None]
+"""Called with the next events, in order."""
 
 
 class ReadableLog(Protocol):
@@ -29,6 +31,13 @@ class ReadableLog(Protocol):
         """The stored hash of an event, 32 bytes (zeros for position 0); None where the log does not reach it."""
         ...
 
+    async def position_at(self, at_us: int) -> Position:
+        """Where the log stood at a moment, in Unix microseconds: the last event that was recorded then or before, so
+        that all after it were recorded later; 0: none was. By the writers' clocks, of which one may be slow: an event
+        with a later time may stand before one with an earlier one. Raises LogDamaged.
+        """
+        ...
+
     async def verify(self, progress: Progress | None = None) -> Position:
         """The head's position, after recomputing the whole hash chain. Raises LogDamaged."""
         ...
@@ -36,6 +45,14 @@ class ReadableLog(Protocol):
 
 class VerifiableLog(EventLog, ReadableLog, Protocol):
     """An event log that can also be looked back on."""
+
+    async def read_into(self, take: Take, after: Position, limit: int = 500) -> Position:
+        """As `read`, but the events are handed to `take`, some at a time and each checked; the position of the last.
+
+        All in the caller's thread, which they keep busy: for who has nobody waiting. Where it raises, `take` may have
+        had a part of the page.
+        """
+        ...
 
 
 @attrs.frozen

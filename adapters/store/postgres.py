@@ -9,17 +9,18 @@ import math
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import trio
-from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Text, cast, func
 
 from adapters.store import statements
 from adapters.store.admission import Batch
 from adapters.store.database_log import APART_S, DatabaseLog
 from adapters.store.listener import ANSWER_S, CHECK_EVERY_S, Listener
 from adapters.store.postgres_database import PostgresDatabase
+from adapters.store.schema import log_head
 from adapters.store.sync import Sync, SyncState
 from adapters.store.transactions import Database, Work
 from engine.names import Position
@@ -45,6 +46,9 @@ class PostgresEventLog(DatabaseLog):
         self._catch_up_s = catch_up_s or math.inf
         self._origin = secrets.token_hex(8)
         "By which this process knows its own notifications."
+        news = cast(log_head.c.position, Text) + f" {self._origin}"
+        self._move = statements.MOVE.returning(func.pg_notify(CHANNEL, news))
+        "The server tells it on commit, and not unless."
 
     async def wait(self, after: Position) -> Wake:
         with trio.move_on_after(self._catch_up_s):
@@ -63,13 +67,7 @@ class PostgresEventLog(DatabaseLog):
         self._bell.tell(Wake.NOTIFY)
 
     def _appending(self, batch: Batch) -> Work[tuple[Appended, Position]]:
-        async def append(connection: AsyncConnection) -> tuple[Appended, Position]:
-            appended, head = await statements.append(connection, batch)
-            if not appended.is_repeated:
-                await connection.execute(select(func.pg_notify(CHANNEL, f"{head} {self._origin}")))
-            return appended, head
-
-        return append
+        return partial(statements.append, batch=batch, move=self._move)
 
 
 class _Relay:

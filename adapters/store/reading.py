@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.store.bridge import open_asyncio_side
 from adapters.store.database import BUSY_TIMEOUT_MS, SqliteDatabase
 from adapters.store.database_log import DatabaseLog
+from adapters.store.opening import too_new
 from adapters.store.ports import ReadableLog
 from adapters.store.postgres_database import open_postgres
 from adapters.store.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -46,6 +47,8 @@ async def _open_file(path: Path) -> AsyncIterator[ReadableLog]:
                 owner, version = await database.read(_stamp)
             except StoreError as error:
                 raise StartFailed(f"The database {path} cannot be read: {error}.", wrong_input=True) from error
+            if owner == APPLICATION_ID and version > SCHEMA_VERSION:
+                raise too_new(f"The database {path}", version)
             if owner != APPLICATION_ID or not 1 <= version <= SCHEMA_VERSION:
                 whose = f"has schema {version}" if owner == APPLICATION_ID else "belongs to another program"
                 raise StartFailed(

@@ -3,13 +3,15 @@
 Law: an append first takes the one row of `log_head` for itself, and everything it decides on is read after that, each
 in a statement of its own: a statement's view of the data may be older than the lock it waited for. Whoever sees the
 head therefore sees every event up to it.
+
+The statements that every change needs are built once, not for each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, Select, func, insert, select, update
+from sqlalchemy import Column, Connection, Select, Update, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.codec import Encoded
@@ -30,25 +32,43 @@ _ROWS: Final = 5000
 _ENTRY: Final[tuple[Column[Any], ...]] = tuple(events.c[name] for name in Entry._fields)
 _KNOWN: Final = tuple(events.c[name] for name in ("event_id", "position", "type", "schema_version", "payload"))
 
+_END: Final = select(log_head.c.position, log_head.c.hash)
+_TAKE: Final = _END.with_for_update()
+_VERSIONS: Final = (
+    select(events.c.stream_id, func.max(events.c.stream_version))
+    .where(events.c.stream_id.in_(bindparam("streams", expanding=True)))
+    .group_by(events.c.stream_id)
+)
+_INSERT: Final = insert(events)
+MOVE: Final = update(log_head)
+"""Executed with the head's new position and hash. A log may add to it what is to happen with the append."""
+_PAGE: Final = (
+    select(*_ENTRY).where(events.c.position > bindparam("after")).order_by(events.c.position).limit(bindparam("most"))
+)
 
-async def append(connection: AsyncConnection, batch: Batch) -> tuple[Appended, Position]:
-    """What came of it, and the head's position. Raises IdempotencyConflict, WrongPosition, DatabaseDamaged."""
+
+async def append(connection: AsyncConnection, batch: Batch, move: Update = MOVE) -> tuple[Appended, Position]:
+    """What came of it, and the head's position. Raises IdempotencyConflict, WrongPosition, DatabaseDamaged.
+
+    Ids that are in the log already are looked for where the head has moved on, as it has for whoever repeats an append.
+    Where it has not, the database itself refuses them, and the caller looks for them then.
+    """
     head = await end(connection, for_update=True)
-    repeated = admit(batch, head.position, await known(connection, batch.ids))
+    there = {} if batch.expected == head.position else await known(connection, batch.ids)
+    repeated = admit(batch, head.position, there)
     if repeated is not None:
         return Appended(repeated, is_repeated=True), head.position
     stored = entries(batch, head, await _versions(connection, tuple(batch.streams)))
     for some in _pieces(stored, _ROWS):
-        await connection.execute(insert(events), [entry._asdict() for entry in some])
+        await connection.execute(_INSERT, [entry._asdict() for entry in some])
     last = stored[-1]
-    await connection.execute(update(log_head).values(position=last.position, hash=last.hash))
+    await connection.execute(move, {"position": last.position, "hash": last.hash})
     return Appended(last.position), last.position
 
 
 async def end(connection: AsyncConnection, *, for_update: bool = False) -> Head:
     """Where the log ends. Raises DatabaseDamaged."""
-    chosen = select(log_head.c.position, log_head.c.hash)
-    row = (await connection.execute(chosen.with_for_update() if for_update else chosen)).one_or_none()
+    row = (await connection.execute(_TAKE if for_update else _END)).one_or_none()
     if row is None or not isinstance(row.position, int):
         raise DatabaseDamaged("the table log_head does not say where the log ends")
     return Head(row.position, row.hash)
@@ -67,8 +87,7 @@ async def known(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Kn
 
 async def page(connection: AsyncConnection, after: Position, limit: int) -> list[Row]:
     """The next rows after a position, unchecked."""
-    chosen = select(*_ENTRY).where(events.c.position > after).order_by(events.c.position).limit(limit)
-    return await _rows(connection, chosen)
+    return await _rows(connection, _PAGE, {"after": after, "most": limit})
 
 
 async def stream_page(connection: AsyncConnection, stream: str, after: Position, limit: int) -> list[Row]:
@@ -89,6 +108,18 @@ async def hash_at(connection: AsyncConnection, position: Position) -> bytes | No
     if position == 0:
         return Head().hash
     return (await connection.execute(select(events.c.hash).where(events.c.position == position))).scalar_one_or_none()
+
+
+async def last_by(connection: AsyncConnection, at_us: int, first: Position, last: Position) -> Position | None:
+    """The last event from `first` to `last` that was recorded at a moment or before it; None where none was."""
+    chosen = (
+        select(events.c.position)
+        .where(events.c.position >= first, events.c.position <= last, events.c.recorded_at <= at_us)
+        .order_by(events.c.position.desc())
+        .limit(1)
+    )
+    found: Position | None = (await connection.execute(chosen)).scalar_one_or_none()
+    return found
 
 
 async def find(connection: AsyncConnection, event_id: str) -> Found | None:
@@ -113,18 +144,18 @@ async def find(connection: AsyncConnection, event_id: str) -> Found | None:
 async def _versions(connection: AsyncConnection, streams: Sequence[str]) -> dict[str, int]:
     versions: dict[str, int] = {}
     for some in _pieces(streams, _NAMES):
-        stream_id = events.c.stream_id
-        chosen = select(stream_id, func.max(events.c.stream_version)).group_by(stream_id)
-        rows = await connection.execute(chosen.where(stream_id.in_(some)))
+        rows = await connection.execute(_VERSIONS, {"streams": some})
         versions.update((stream, version) for stream, version in rows)
     return versions
 
 
-async def _rows(connection: AsyncConnection, chosen: Select[*tuple[Any, ...]]) -> list[Row]:
+async def _rows(
+    connection: AsyncConnection, chosen: Select[*tuple[Any, ...]], values: Mapping[str, Any] | None = None
+) -> list[Row]:
     """As the driver gives them: what SQLAlchemy would make of each costs as much as fetching it."""
 
     def fetch(sync: Connection) -> list[Row]:
-        with sync.execute(chosen) as result:
+        with sync.execute(chosen, values) as result:
             return list(result.cursor.fetchall())
 
     return await connection.run_sync(fetch)

@@ -49,7 +49,7 @@ class Turn:
     causes: tuple[Cause, ...]
 
 
-@attrs.define(eq=False)
+@attrs.define
 class Circuit:
     until: Nanoseconds | None = None
     "When it may be probed; None: closed."

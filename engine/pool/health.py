@@ -20,6 +20,8 @@ _NO_CREDENTIAL_NS: Final = 10**9
 """How long a provider without a secret is left alone: asking the vault again costs nothing but a lookup (KEY-3)."""
 _FAILED_TIMES, _FAILED_NS = 8, 50 * 10**6
 """What a failure counts as in the average latency: so many times the average, or this."""
+_SLOWEST_NS: Final = 3600 * 10**9
+"""What no average goes beyond: failures count as multiples of it, and it would grow without end."""
 HALVED_NS: Final = 5 * 10**9
 """An average that gets no new sample is halved each time this passes, so that nobody is slow for ever."""
 _SMOOTHING: Final = 8
@@ -143,7 +145,7 @@ def latency_of(slot: Slot, at: Nanoseconds) -> Nanoseconds:
 
 def _sample(slot: Slot, sample: Nanoseconds, at: Nanoseconds) -> None:
     average = latency_of(slot, at)
-    slot.latency_ns = average + (sample - average) // _SMOOTHING if average else sample
+    slot.latency_ns = min(_SLOWEST_NS, average + (sample - average) // _SMOOTHING if average else sample)
     slot.sampled_at = at
 
 

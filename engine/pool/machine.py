@@ -4,6 +4,8 @@ Laws, held by `tests/engine/pool/test_machine_laws.py` over random interleavings
 leases = slots taken; each question gets exactly one answer; no refusal while a provider is admissible; a refused
 request spends no token; `step` is total; a late `Finish` is harmless; `wake_at` lies after the last message; the
 recorded messages give the identical effects again.
+
+Longer than others because one message's whole way is read in one place.
 """
 
 from collections.abc import Sequence
@@ -57,6 +59,8 @@ def step(state: PoolState, message: Message) -> tuple[Effect, ...]:
             state.position = message.position
             if message.pool is None:
                 effects += _give_up(state)
+            else:
+                state.defined_at = message.position
         case Tick():
             pass
     return effects
@@ -89,22 +93,31 @@ def _give_up(state: PoolState) -> tuple[Effect, ...]:
 def _acquire(state: PoolState, message: Acquire) -> tuple[Effect, ...]:
     ticket, at = message.ticket, message.at
     if state.pool is None:
-        return (Refused(ticket, Refusal.RETIRED),)
+        return (_turned_away(state, Refused(ticket, Refusal.RETIRED)),)
     if ticket in state.journeys:
         # Asked twice; the first answer stands.
         return (Refused(ticket, Refusal.EXHAUSTED),)
     limiter, limit = state.limiter, state.terms.max_concurrent
     if limiter is not None and not limiter.has_token(at):
-        return (Refused(ticket, Refusal.POOL_RATE, limiter.next_at(at), limiter.quota(at)),)
+        return (_turned_away(state, Refused(ticket, Refusal.POOL_RATE, limiter.next_at(at), limiter.quota(at))),)
     if limit is not None and len(state.journeys) >= limit:
-        return (Refused(ticket, Refusal.POOL_FULL),)
+        return (_turned_away(state, Refused(ticket, Refusal.POOL_FULL)),)
     journey = Journey(message.affinity)
     effect = _decide(state, ticket, journey, at)
     if isinstance(effect, Leased):
         state.journeys[ticket] = journey
         if limiter is not None:
             limiter.take(at)
+    elif isinstance(effect, Refused):
+        _turned_away(state, effect)
     return (effect,)
+
+
+def _turned_away(state: PoolState, refused: Refused) -> Refused:
+    """Count a request that gets no attempt."""
+    why = refused.refusal
+    state.refused = {**state.refused, why: state.refused.get(why, 0) + 1}
+    return refused
 
 
 def _retry(state: PoolState, message: Retry) -> tuple[Effect, ...]:
@@ -220,6 +233,7 @@ def _decide(state: PoolState, ticket: int, journey: Journey, at: Nanoseconds) ->
             return Refused(ticket, Refusal.PROVIDER_RATE, limiter.next_at(at), None, decision)
         limiter.take(at)
     slot.active += 1
+    slot.chosen += 1
     slot.meter.active += 1
     journey.slot, journey.credential = slot, slot.provider.credential
     journey.attempts += 1

@@ -5,7 +5,7 @@ included, is the number of tickets that hold a slot.
 """
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -14,6 +14,7 @@ from engine.limiter import Limiter
 from engine.names import Alias, CredentialId, Nanoseconds, Position, ProviderName, Ticket
 from engine.pool.circuit import Circuit, Turn
 from engine.pool.draw import Dice
+from engine.pool.messages import Refusal
 from engine.pool.meter import Meter, Meters
 from engine.pool.ring import Ring
 from engine.pool.terms import Terms, terms_of
@@ -44,6 +45,8 @@ class Slot:
     "Whether one of the two is not closed."
     openings: int = 0
     "How often one of them was opened."
+    chosen: int = 0
+    "Attempts it was given so far; for observers alone."
 
 
 @attrs.define(eq=False)
@@ -75,6 +78,8 @@ class PoolState:
     "None: not configured yet, or retired."
     terms: Terms = attrs.field(factory=lambda: terms_of(Pool("")))
     position: Position = 0
+    defined_at: Position = 0
+    "The position of the last definition that was not a farewell."
     limiter: Limiter | None = None
     "The pool's own rate limit."
     slots: list[Slot] = attrs.field(factory=list)
@@ -95,6 +100,8 @@ class PoolState:
     "Additional attempts so far (FB-9)."
     budgets_exhausted: int = 0
     "Requests that had attempts left but no backoff (FB-9)."
+    refused: Mapping[Refusal, int] = attrs.field(factory=dict)
+    "Requests that got no attempt so far, by why; replaced, never changed. For observers alone."
 
     @property
     def is_over(self) -> bool:

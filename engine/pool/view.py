@@ -1,7 +1,11 @@
-"""A pool's live state as observers see it: cheap, consistent, without secrets (LB-15, WS-1)."""
+"""Pools' and keys' live state as observers see it: cheap, consistent, without secrets (LB-15, WS-1)."""
+
+from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
+from engine.caller import KeyState
 from engine.limiter import Limiter
 from engine.names import Alias, Nanoseconds, Position, ProviderName
 from engine.pool.circuit import Circuit
@@ -29,6 +33,9 @@ class CircuitView:
     "Whole seconds until it may be probed, rounded up; None: it is not open."
 
 
+_CLOSED: Final = CircuitView()
+
+
 @attrs.frozen
 class ProviderView:
     name: ProviderName
@@ -38,8 +45,8 @@ class ProviderView:
     limit: int | None
     rate: RateView | None = None
     "None: no rate limit of its own."
-    circuit: CircuitView = CircuitView()
-    credential: CircuitView = CircuitView()
+    circuit: CircuitView = _CLOSED
+    credential: CircuitView = _CLOSED
     "The same, for the gateway's credential there."
     latency_ms: float | None = None
     "Moving average of the time to an answer's head; None: it has not answered yet."
@@ -48,6 +55,8 @@ class ProviderView:
     "How often one of its circuits was opened."
     draining: bool = False
     "The provider is gone from the definition and its last requests are ending."
+    chosen: int = 0
+    "Attempts it was given since this gateway runs it."
 
 
 @attrs.frozen
@@ -72,6 +81,18 @@ class PoolView:
     "Additional attempts since the pool runs (FB-9)."
     budgets_exhausted: int = 0
     "Requests whose attempts ended for want of backoff time (FB-9)."
+    refused: Mapping[str, int] = attrs.field(factory=dict)
+    "Requests that got no attempt since the pool runs, by why (`engine.pool.messages.Refusal`)."
+
+
+@attrs.frozen
+class KeyView:
+    """What a limited key has in flight and has left, across all pools."""
+
+    active: int
+    limit: int | None = None
+    rate: RateView | None = None
+    "None: no rate limit."
 
 
 def view(state: PoolState, at: Nanoseconds) -> PoolView | None:
@@ -93,8 +114,13 @@ def view(state: PoolState, at: Nanoseconds) -> PoolView | None:
         keys=None if pool.keys is None else len(pool.keys),
         retries=state.retries,
         budgets_exhausted=state.budgets_exhausted,
+        refused={why.value: count for why, count in state.refused.items()} if state.refused else {},
         providers=tuple(_provider(slot, at, draining=draining) for slot, draining in listed),
     )
+
+
+def key_view(state: KeyState, at: Nanoseconds) -> KeyView:
+    return KeyView(state.active, state.limits.max_concurrent, _rate(state.limiter, at))
 
 
 def _provider(slot: Slot, at: Nanoseconds, *, draining: bool) -> ProviderView:
@@ -112,6 +138,7 @@ def _provider(slot: Slot, at: Nanoseconds, *, draining: bool) -> ProviderView:
         deployment=provider.deployment,
         openings=slot.openings,
         draining=draining,
+        chosen=slot.chosen,
     )
 
 
@@ -123,5 +150,7 @@ def _rate(limiter: Limiter | None, at: Nanoseconds) -> RateView | None:
 
 
 def _circuit(circuit: Circuit, at: Nanoseconds) -> CircuitView:
+    if circuit.until is None and not circuit.failures:
+        return _CLOSED
     wait = None if circuit.until is None or circuit.until <= at else -(-(circuit.until - at) // _S)
     return CircuitView(circuit.phase(at).value, circuit.failures, wait)

@@ -9,9 +9,10 @@ from typing import Protocol, Self
 
 from engine.errors import Failure, UpstreamFailed
 from engine.limiter import Quota
-from engine.names import KeyId, Nanoseconds, Position
+from engine.names import Nanoseconds
 from engine.pool.messages import ABANDONED, SUCCEEDED, Kind, Leased, Outcome
 from engine.ports import Clock, Headers, UpstreamAnswer
+from engine.runtime.trail import Trail
 from engine.snapshot import Pool
 
 _SECOND = 10**9
@@ -21,18 +22,14 @@ _NEVER = 2**63
 class Held(Protocol):
     """What an answer's request holds in the actors."""
 
+    trail: Trail
     attempts: int
-    position: Position
-    tried: list[str]
     upstream_ns: Nanoseconds
     is_exhausted: bool
     quota: Quota | None
 
     @property
     def pool(self) -> Pool: ...
-
-    @property
-    def key_id(self) -> KeyId | None: ...
 
     def finish(self, outcome: Outcome) -> None:
         """Give all of it back, saying how the last attempt ended."""
@@ -73,12 +70,9 @@ class Answer:
         "Of the caller's rate limit, where its key has one."
         self.pool = held.pool
         self.attempts = held.attempts
-        self.position = held.position
-        self.key_id = held.key_id
+        self.position = held.trail.served.position
         self.is_exhausted = held.is_exhausted
         "Whether it is an error and all that may be tried was tried."
-        self.tried = held.tried
-        "For the log only: what became of each attempt before this one."
         self.upstream_ns = held.upstream_ns
         "How long the attempts waited for their heads and their turns, all together."
 

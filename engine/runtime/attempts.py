@@ -10,27 +10,21 @@ from engine.access import Admission, not_found
 from engine.caller import Entry
 from engine.errors import Failure, Reason, Refused, Scope
 from engine.limiter import Quota
-from engine.names import Alias, KeyId, Nanoseconds, Position, Ticket
+from engine.names import Alias, Nanoseconds, Ticket
 from engine.pool.messages import UNSENT, Kind, Leased, Outcome, Refusal
 from engine.pool.messages import Refused as NotLeased
 from engine.ports import Clock, UpstreamAnswer
+from engine.recording import Attempted
+from engine.refusals import TOLD
 from engine.runtime.answer import Answer, outcome_of
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.peek import Embedded, Empty
 from engine.runtime.pool_actor import PoolActor
-from engine.runtime.results import Result, described, refusal_for
+from engine.runtime.results import Result, refusal_for
 from engine.runtime.router import Router
+from engine.runtime.trail import Trail
 from engine.snapshot import Exhausted, Pool
 
-_REFUSALS = {
-    Refusal.POOL_RATE: (Reason.RATE_LIMIT, Scope.POOL),
-    Refusal.POOL_FULL: (Reason.CONCURRENCY_LIMIT, Scope.POOL),
-    Refusal.PROVIDER_RATE: (Reason.RATE_LIMIT, Scope.PROVIDER),
-    Refusal.PROVIDERS_FULL: (Reason.CONCURRENCY_LIMIT, Scope.PROVIDER),
-    Refusal.UPSTREAM_RATE: (Reason.RATE_LIMIT, Scope.UPSTREAM),
-    Refusal.CIRCUITS_OPEN: (Reason.UNAVAILABLE, None),
-    Refusal.NO_PROVIDERS: (Reason.UNAVAILABLE, None),
-}
 _SOON_NS = 10**9
 """When to ask again where a probe is under way: nobody knows how long it takes."""
 
@@ -40,8 +34,6 @@ class _Kept:
     lease: Leased
     upstream: UpstreamAnswer
     latency_ns: Nanoseconds
-    place: int
-    "Of its line among what was tried, which goes if it becomes the answer."
 
 
 @attrs.define(eq=False)
@@ -52,15 +44,13 @@ class Attempts:
     _router: Router
     _callers: CallerActor
     _clock: Clock
-    position: Position
-    "Of the snapshot the request began with, or of the newer definition that gave the last lease."
+    trail: Trail
+    "Its position is that of the snapshot the request began with, or of the newer definition that gave the last lease."
     attempts: int = 0
     upstream_ns: Nanoseconds = 0
     is_exhausted: bool = False
     quota: Quota | None = None
     "Of the key's rate limit."
-    tried: list[str] = attrs.field(factory=list)
-    "What became of each attempt that is not the answer, for the log."
     outcome: Outcome = UNSENT
     "Of the running attempt, for the case that the request ends with it."
     _entered: bool = False
@@ -79,18 +69,13 @@ class Attempts:
     def pool(self) -> Pool:
         return self._admission.pool
 
-    @property
-    def key_id(self) -> KeyId | None:
-        key = self._admission.key
-        return key.key_id if key is not None else None
-
     async def enter(self) -> None:
         """Take the key's slot and token, where it has limits: they come before the pool's (ORDER-3). Raises Refused."""
         key = self._admission.key
         if key is None or (key.limits.max_concurrent is None and key.limits.requests_per_second is None):
             return
         self._entered = True
-        admitted = await self._callers.enter(self.ticket, key, self.position)
+        admitted = await self._callers.enter(self.ticket, key, self.trail.served.position)
         if admitted.entry is Entry.GRANTED:
             self.quota = admitted.quota
             return
@@ -109,6 +94,7 @@ class Attempts:
         effect = await self._actor.acquire(self.ticket, affinity)
         if isinstance(effect, Leased):
             return self._leased(effect)
+        self.trail.decision = effect.decision
         raise self._refusal(effect.refusal, effect)
 
     async def retry(self) -> Leased | None:
@@ -118,27 +104,29 @@ class Attempts:
         effect = await self._actor.retry(self.ticket, self.outcome)
         if isinstance(effect, Leased):
             return self._leased(effect)
+        self.trail.decision = effect.decision or self.trail.decision
         self.is_exhausted = True
         if effect.because is Refusal.PROVIDER_RATE:
             self._passed_over = self._refusal(effect.because, effect)
         return None
 
-    async def keep(self, lease: Leased, result: Result, latency_ns: Nanoseconds) -> None:
+    async def keep(self, lease: Leased, result: Result, attempted: Attempted) -> None:
         """Take over what an attempt brought, in place of what the ones before did."""
-        name = lease.provider.name
         self._result = result
         match result:
             case Failure():
+                attempted.what = result.value
                 self.outcome = outcome_of(result)
             case Embedded() | Empty():
+                attempted.what = "empty" if isinstance(result, Empty) else "embedded"
+                attempted.status = result.status
                 self.outcome = outcome_of(result.status)
-                self.tried.append(f"{name}: {described(result)}")
             case _:
+                attempted.what, attempted.status = "answered", result.status
                 if lease.is_probe and result.status < 400 and self._actor is not None:
                     self._actor.answered(self.ticket)
-                self.outcome = outcome_of(result.status, result.retry_after_ns, latency_ns)
-                replaced, self._kept = self._kept, _Kept(lease, result, latency_ns, len(self.tried))
-                self.tried.append(f"{name}: status {result.status}")
+                self.outcome = outcome_of(result.status, result.retry_after_ns, attempted.head_ns)
+                replaced, self._kept = self._kept, _Kept(lease, result, attempted.head_ns)
                 if replaced is not None:
                     await replaced.upstream.aclose()
 
@@ -146,7 +134,6 @@ class Attempts:
         """The last real answer. Raises Refused where there is none to relay, or where a pool masks its failures."""
         kept = self._kept
         if kept is not None and self._relays():
-            del self.tried[kept.place]
             if self._result is not kept.upstream:
                 # The answer is an earlier attempt's: how its body ends says nothing of the provider that is held now.
                 self._ended = self.outcome
@@ -159,7 +146,7 @@ class Attempts:
                 clock=self._clock,
             )
         last = self._passed_over or refusal_for(self._result)
-        raise attrs.evolve(last, tried=tuple(self.tried), is_exhausted=self.is_exhausted)
+        raise attrs.evolve(last, is_exhausted=self.is_exhausted)
 
     def finish(self, outcome: Outcome) -> None:
         """Give everything back. Never waits."""
@@ -168,10 +155,6 @@ class Attempts:
         if self._entered:
             spent = self.attempts > 1 or (self.attempts == 1 and outcome.kind is not Kind.UNSENT)
             self._callers.leave(self.ticket, spent=spent)
-
-    def signed(self, refused: Refused) -> Refused:
-        """The refusal with whose it is."""
-        return attrs.evolve(refused, ticket=self.ticket, key_id=self.key_id, pool=self.pool.alias)
 
     async def drop(self) -> None:
         """The request ends without the answer that was kept."""
@@ -194,13 +177,15 @@ class Attempts:
     def _leased(self, lease: Leased) -> Leased:
         self.outcome = UNSENT
         self.attempts = lease.attempt
-        self.position = max(self.position, lease.position)
+        trail = self.trail
+        trail.decision = lease.decision
+        trail.served.position = max(trail.served.position, lease.position)
         return lease
 
     def _refusal(self, refusal: Refusal, effect: NotLeased) -> Refused:
-        if refusal not in _REFUSALS:
+        if refusal not in TOLD:
             return not_found(self._alias)
-        reason, scope = _REFUSALS[refusal]
+        reason, scope = TOLD[refusal]
         wait_ns = self._until(effect.retry_at)
         if wait_ns is None and refusal is Refusal.CIRCUITS_OPEN:
             wait_ns = _SOON_NS

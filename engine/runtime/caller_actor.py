@@ -9,6 +9,7 @@ import trio
 
 from engine.caller import Admitted, CallerMessage, CallerState, Enter, Leave, step
 from engine.names import KeyId, Position, Ticket
+from engine.pool.view import KeyView, key_view
 from engine.ports import Clock
 from engine.runtime.journal import Journal
 from engine.runtime.reply import Reply
@@ -25,7 +26,7 @@ class CallerActor:
 
     @property
     def state(self) -> CallerState:
-        """For a checkpoint: to be copied between two steps, never to be changed."""
+        """As it is between two steps; never to be changed."""
         return self._state
 
     def standing(self) -> dict[KeyId, tuple[int, int | None]]:
@@ -35,6 +36,11 @@ class CallerActor:
             key_id: (key.active, None if key.limiter is None else key.limiter.quota(at).remaining)
             for key_id, key in self._state.keys.items()
         }
+
+    def views(self) -> dict[KeyId, KeyView]:
+        """The same, with their limits."""
+        at = self._clock()
+        return {key_id: key_view(key, at) for key_id, key in self._state.keys.items()}
 
     async def run(self) -> None:
         """Take messages for ever."""
@@ -59,6 +65,7 @@ class CallerActor:
             self._replies.pop(ticket, None)
 
     def _take(self, message: CallerMessage) -> None:
+        self._journal.keep_key(self._state, message)
         answers = step(self._state, message)
         self._journal.note(None, message, answers)
         for admitted in answers:

@@ -16,15 +16,15 @@ from engine.names import Digest, Ticket
 from engine.pool.messages import ABANDONED, Leased
 from engine.pool.ring import key_of
 from engine.ports import Clock, Request, Upstream, UpstreamAnswer
+from engine.recording import Attempted
 from engine.runtime.answer import Answer
 from engine.runtime.attempts import Attempts
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.peek import Embedded, Empty, peek
 from engine.runtime.results import Result, may_retry
 from engine.runtime.router import Router
+from engine.runtime.trail import Trail
 from engine.snapshot import Pool, RoutingSnapshot, Strategy, Timeouts
-
-_MAYBE_EXECUTED = {Failure.BROKEN, Failure.TIMEOUT}
 
 
 class Forward:
@@ -51,59 +51,59 @@ class Forward:
         self._unix_s = unix_s
         self._tickets = itertools.count(first_ticket)
 
-    async def __call__(self, request: Request) -> Answer:
+    async def __call__(self, request: Request, trail: Trail) -> Answer:
         """The answer to relay: the first that stands, or the last real one when all was tried (DEF-27).
 
-        Raises Refused.
+        All that is known of the request meanwhile goes into its trail, however it ends. Raises Refused.
         """
         snapshot = self._router.snapshot
+        trail.served.position = snapshot.position
         admission = admit(snapshot, request.alias, request.caller, self._unix_s(), request.address)
         pool = admission.pool
         looks_inside = _looks_inside(snapshot, pool)
-        attempts = Attempts(
-            next(self._tickets),
-            request.alias,
-            admission,
-            self._router,
-            self._callers,
-            self._clock,
-            snapshot.position,
-        )
+        ticket = next(self._tickets)
+        trail.admitted(ticket, admission)
+        attempts = Attempts(ticket, request.alias, admission, self._router, self._callers, self._clock, trail)
         try:
             await attempts.enter()
             lease = await attempts.acquire(_affinity(pool, request))
             while True:
-                sent = self._clock()
-                result = await self._attempt(attempts, lease, request, looks_inside=looks_inside)
-                latency_ns = self._clock() - sent
-                attempts.upstream_ns += latency_ns
-                await attempts.keep(lease, result, latency_ns)
+                attempted = trail.attempt(lease.provider.name, self._clock())
+                result = await self._attempt(trail, attempted, lease, request, looks_inside=looks_inside)
+                attempts.upstream_ns += attempted.head_ns
+                await attempts.keep(lease, result, attempted)
                 if not may_retry(pool.fallback, lease.provider, result):
                     break
                 following = await attempts.retry()
                 if pool.fallback.backoff is not None:
-                    attempts.upstream_ns += self._clock() - sent - latency_ns
+                    attempts.upstream_ns += self._clock() - attempted.sent_at - attempted.head_ns
                 if following is None:
                     break
                 lease = following
             return attempts.answer()
-        except Refused as refused:
+        except Refused:
             attempts.finish(attempts.outcome)
             await attempts.drop()
-            raise attempts.signed(refused) from None
+            raise
         except BaseException:
             attempts.finish(ABANDONED)
             await attempts.drop()
             raise
 
-    async def _attempt(self, attempts: Attempts, lease: Leased, request: Request, *, looks_inside: bool) -> Result:
+    async def _attempt(
+        self, trail: Trail, attempted: Attempted, lease: Leased, request: Request, *, looks_inside: bool
+    ) -> Result:
         try:
             answer = await self._upstream.send(lease.provider, request, lease.timeouts)
             return await _looked_into(answer, request, lease.timeouts) if looks_inside else answer
         except UpstreamFailed as failed:
-            doubt = " (may have been executed)" if failed.failure in _MAYBE_EXECUTED else ""
-            attempts.tried.append(f"{lease.provider.name}: {failed.failure.value}{doubt}: {failed.detail}")
+            trail.details[-1] = failed.detail
             return failed.failure
+        except Refused:
+            attempted.what = "unsent"
+            raise
+        finally:
+            attempted.head_ns = self._clock() - attempted.sent_at
 
 
 async def _looked_into(answer: UpstreamAnswer, request: Request, timeouts: Timeouts) -> Result:

@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from engine.embedded import EventReader, status_in_json
+from engine.media import EVENTS, is_json, media_type
 from engine.ports import Headers, UpstreamAnswer
 
 MOST_BYTES: Final = 64 * 1024
@@ -138,13 +139,8 @@ def _verdict(text: bytes) -> Embedded | None:
 
 
 def _look_for(fields: Headers) -> Callable[[UpstreamAnswer, list[bytes], float], Awaitable[Embedded | Empty | None]]:
-    """How to look into an answer of this media type and coding (RFC 9110, 8.3 and 8.4)."""
-    media = b""
-    for name, value in fields:
-        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
-            return _look_at_start
-        if name == b"content-type" and not media:
-            media = value.partition(b";")[0].strip().lower()
-    if media == b"text/event-stream":
+    """How to look into an answer with this header."""
+    media = media_type(dict(fields))
+    if media == EVENTS:
         return _look_into_events
-    return _look_into_json if media == b"application/json" or media.endswith(b"+json") else _look_at_start
+    return _look_into_json if media is not None and is_json(media) else _look_at_start

@@ -29,7 +29,7 @@ from engine.pool.meter import Meters
 from engine.pool.state import PoolState
 from engine.pool.view import PoolView, view
 from engine.ports import Clock
-from engine.runtime.journal import Journal, Started
+from engine.runtime.journal import Journal
 from engine.runtime.reply import Reply
 from engine.snapshot import Pool
 
@@ -61,11 +61,11 @@ class PoolActor:
         self._sent: Position = 0
         self._replies: dict[Ticket, Reply[Effect]] = {}
         self._mailbox, self._letters = trio.open_memory_channel[Message](math.inf)
-        journal.note(alias, Started(seed), ())
+        journal.begin_pool(alias, seed)
 
     @property
     def state(self) -> PoolState:
-        """For a checkpoint: to be copied between two steps, never to be changed."""
+        """As it is between two steps; never to be changed."""
         return self._state
 
     @property
@@ -123,8 +123,11 @@ class PoolActor:
         return Tick(self._clock())
 
     def _take(self, message: Message) -> None:
-        effects = step(self._state, message)
-        self._journal.note(self._alias, message, effects)
+        state, journal = self._state, self._journal
+        if self._alias not in journal.pools or isinstance(message, Reconfigure):
+            journal.keep_pool(state, message)
+        effects = step(state, message)
+        journal.note(self._alias, message, effects)
         for turn in self._state.turns:
             self._on_turn(self._alias, turn)
         for effect in effects:

@@ -43,7 +43,3 @@ def _embedded(result: Embedded | Empty) -> Refused:
     if isinstance(result, Empty) or result.status == TOO_MANY or result.status >= 500:
         return Refused(Reason.UNAVAILABLE)
     return Refused(Reason.UPSTREAM_REJECTED, status=result.status)
-
-
-def described(result: Embedded | Empty) -> str:
-    return "an answer without content" if isinstance(result, Empty) else f"error {result.status} in a 2xx"

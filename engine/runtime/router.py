@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
-from engine.checkpoint import Checkpoint
 from engine.names import Alias
 from engine.pool.meter import Meters
 from engine.ports import Clock
-from engine.runtime.caller_actor import CallerActor
 from engine.runtime.journal import Journal
 from engine.runtime.pool_actor import OnTurn, PoolActor
 from engine.snapshot import RoutingSnapshot
@@ -68,11 +66,6 @@ class Router:
         """Return once every actor runs what it was sent."""
         while not all(actor.is_settled for actor in self._actors.values()):
             await trio.lowlevel.checkpoint()
-
-    def checkpoint(self, callers: CallerActor) -> Checkpoint:
-        """The state of all actors as of the journal's newest entry, copied."""
-        states = {alias: actor.state for alias, actor in self._actors.items()}
-        return Checkpoint(self._journal.seq, states, callers.state, self._meters).copy()
 
     def _start(self, alias: Alias) -> PoolActor:
         actor = self._actors[alias] = PoolActor(

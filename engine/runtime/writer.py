@@ -14,14 +14,15 @@ from uuid import UUID
 import attrs
 import trio
 
-from engine.commands import ApplyDocument, ApplyManifest, ChangeEntities, Command
+from engine.commands import ApplyDocument, ApplyManifest, ChangeEntities, Command, RollBack
 from engine.decide import Change, decide
 from engine.errors import IdempotencyConflict, LogDamaged, OutcomeUnknown, Outdated, StoreUnavailable, WrongPosition
 from engine.events import Draft, Event
 from engine.names import Position, Source, Stream
 from engine.ports import Appended, EventLog
+from engine.rollback import acting
 from engine.runtime.follower import Follower
-from engine.snapshot import RoutingSnapshot
+from engine.snapshot import RoutingSnapshot, behalf
 
 _RETRY_S = 0.2
 _DOUBT_S = 10.0
@@ -64,7 +65,7 @@ def _all_allowed(snapshot: RoutingSnapshot, events: tuple[Event, ...]) -> None:
 
 def _is_long(command: Command) -> bool:
     """Whether it may be about the whole table."""
-    return isinstance(command, ApplyManifest | ApplyDocument) or (
+    return isinstance(command, ApplyManifest | ApplyDocument | RollBack) or (
         isinstance(command, ChangeEntities) and len(command.facts) > _FEW
     )
 
@@ -161,19 +162,27 @@ class Writer:
         versions: Mapping[Stream, int] | None = None,
         repeatable: Repeatable | None = None,
         allows: Allows = _all_allowed,
+        by: Source | None = None,
     ) -> Written:
-        """As `write`, for whoever has the turn and has looked whether the request was sent before."""
+        """As `write`, for whoever has the turn and has looked whether the request was sent before. `by`: who does it in
+        the actor's place.
+        """
         while True:
             planned = await self.planned(command, actor=actor, versions=versions, allows=allows)
             if not planned.events:
                 return planned
             drafts = [
-                Draft(self._new_id() if repeatable is None else repeatable.event_ids(number), event)
+                Draft(
+                    self._new_id() if repeatable is None else repeatable.event_ids(number),
+                    event,
+                    acting(command, event, actor) if isinstance(command, RollBack) else None,
+                )
                 for number, event in enumerate(planned.events)
             ]
             causation = None if repeatable is None else repeatable.fingerprint
+            told = actor if by is None else behalf(by, actor)
             try:
-                appended = await self._append(drafts, planned.position, actor, causation)
+                appended = await self._append(drafts, planned.position, told, causation)
             except WrongPosition as moved:
                 if moved.actual < planned.position:
                     raise LogDamaged(moved.actual + 1, "was there and is missing") from moved

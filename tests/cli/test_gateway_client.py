@@ -99,12 +99,22 @@ ERRORS = [
     {"where": "a[0].b", "what": "is \x1b[31mbad", "valid": "a number"},
     {"where": "", "what": "no", "valid": ""},
 ]
+OF_A_QUERY = [
+    {"where": "?position_from", "what": "is not after ?since", "valid": "a/?b"},
+    {"where": "url", "what": "has ?since in it", "valid": ""},
+]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "lines", "is_input"),
     [
         (422, {"detail": "2 errors", "errors": ERRORS}, ["a[0].b: is \\x1b[31mbad; valid: a number", "no"], True),
+        (
+            422,
+            {"detail": "2 errors", "errors": OF_A_QUERY},
+            ["--from: is not after --since; valid: a/?b", "url: has ?since in it"],
+            True,
+        ),
         (409, {"detail": "It is a file's."}, ["It is a file's."], False),
         (404, {"detail": "There is none."}, ["There is none."], True),
         (503, {"detail": "The store is away."}, ["The store is away."], False),
@@ -113,7 +123,7 @@ ERRORS = [
     ],
 )
 async def test_a_problem_is_told_a_line_an_error(status: int, body: object, lines: list[str], is_input: bool) -> None:
-    """Where, what, and what is valid; whose fault it is decides the exit code."""
+    """Where, what, and what is valid; whose fault it is decides the exit code. A query's parameters are options."""
     async with Scripted(answered(status, body)).api() as api:
         with pytest.raises(Declined) as caught:
             await api.get("users")

@@ -152,7 +152,6 @@ def test_no_digest_is_printed_for_people_or_for_programs(tmp_path: Path) -> None
         (["--limit", "2"], [1, 2]),
         (["--after", "2", "--limit", "3"], [3, 4, 5]),
         (["--after", "7"], []),
-        (["--after", "99"], []),
     ],
 )
 def test_a_part_of_the_log_has_the_same_sentences(database: Path, options: list[str], positions: list[int]) -> None:
@@ -235,11 +234,11 @@ def test_show_at_0_is_the_empty_table(database: Path) -> None:
     assert "0 pool(s)" in called(show, "--database", url(database), "--at", "0").stdout
 
 
-@pytest.mark.parametrize("at", ["8", "-1", "1000000"])
+@pytest.mark.parametrize("at", ["8", "1000000"])
 def test_a_position_that_is_not_in_the_log_is_refused_with_the_head(database: Path, at: str) -> None:
     """Wrong input: exit 2, one line."""
     said = refusal(called(show, "--database", url(database), "--at", at))
-    assert f"Position {at} is not in the log, whose head is 7" in said
+    assert f"Position {at} is not in the log, whose head is 7; valid: 0 to 7, or a time." in said
 
 
 both = pytest.mark.parametrize("command", [log, show])

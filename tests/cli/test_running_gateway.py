@@ -178,9 +178,40 @@ async def test_the_log_is_followed(tmp_path: Path) -> None:
         assert (await told(at, "get", "users", "second"))["name"] == "Two"
 
 
+async def test_a_bad_file_is_rolled_back(tmp_path: Path) -> None:
+    """Issue 5, item 6: put back in its file's place while requests go on, and not read again until the file is changed,
+    which then holds.
+    """
+
+    async def changed(url: str) -> None:
+        before = (await at.status())["position"]
+        fresh = tmp_path / "routes.json.new"
+        fresh.write_text(json.dumps(document(url)))
+        fresh.replace(tmp_path / "routes.json")
+        await at.at_position(before + 1)
+
+    async with simulators("one", "two", "three") as (one, two, three), gateway(tmp_path, document(one.url)) as at:
+        good = (await at.status())["position"]
+        await changed(two.url)
+        assert await asked(at, OWNER_SECRET) == 200
+        done = await called(at, "rollback", str(good), "--yes")
+        assert "The file routes.json itself still says otherwise" in done.stderr.decode()
+        assert f"In force at position {(await at.status())['position']}." in done.stdout.decode()
+        assert await asked(at, OWNER_SECRET) == 200
+        assert (len(await one.requests()), len(await two.requests())) == (1, 1)
+        told_by = await called(at, "log", "--actor", "file:routes.json", "--since", "1h")
+        assert b"token:local for file:routes.json" in told_by.stdout.splitlines()[-1]
+        await changed(three.url)
+        assert await asked(at, OWNER_SECRET) == 200
+        assert len(await three.requests()) == 1
+
+
 async def test_how_a_gateway_stands(tmp_path: Path) -> None:
-    """Position, log, sync state, this replica with its lag, its file; the log is verified over HTTP, too."""
-    async with simulators("one") as (provider,), gateway(tmp_path, document(provider.url)) as at:
+    """Position, log, sync state, this replica with its lag, its file and what that is ignored in, a line each."""
+    async with (
+        simulators("one") as (provider,),
+        gateway(tmp_path, {**document(provider.url), "wieght": 5, "stratgy": "priority"}) as at,
+    ):
         found = await told(at, "status")
         assert found["status"]["is_ready"] is True
         assert found["status"]["detail"]["file"]["path"] == "routes.json"
@@ -190,6 +221,8 @@ async def test_how_a_gateway_stands(tmp_path: Path) -> None:
         people = (await called(at, "status")).stdout.decode()
         assert replica["replica_id"] in people
         assert "this one" in people
+        warnings = [line for line in people.splitlines() if line.startswith("file_warnings[")]
+        assert [": $.wieght: " in line or ": $.stratgy: " in line for line in warnings] == [True, True]
         offline = await called(at, "status", "--database", f"sqlite+aiosqlite:///{tmp_path / 'pointsman.db'}")
         assert "no gateway was asked" in (aside := offline.stdout.decode())
         assert not [word for word in ("is ready", "answering", "no gateway\n") if word in aside]

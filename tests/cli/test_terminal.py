@@ -52,6 +52,18 @@ def test_apply_asks(tmp_path: Path, typed: bytes, code: int) -> None:
     assert "Traceback" not in seen
 
 
+@pytest.mark.parametrize(("typed", "code"), [(b"y\n", 0), (b"n\n", 1)])
+def test_rollback_asks(tmp_path: Path, typed: bytes, code: int) -> None:
+    """As apply does."""
+    (tmp_path / "routes.json").write_text(ROUTES)
+    at_a_terminal(tmp_path, "apply", "routes.json", "--yes")
+    returned, printed, seen = at_a_terminal(tmp_path, "rollback", "0", typed=typed)
+    assert (returned, "Change this? [y/N]" in seen) == (code, True), seen
+    assert "pool chat was removed, 1 provider(s) and 0 rule(s) with it" in printed
+    assert ("In force at position 3." in printed) == (code == 0)
+    assert ("Nothing was changed." in seen) == (code == 1)
+
+
 def test_long_work_shows_how_far_it_is(tmp_path: Path) -> None:
     """On standard error; standard output has the answer alone."""
     (tmp_path / "routes.json").write_text(ROUTES)
@@ -65,7 +77,7 @@ def test_long_work_shows_how_far_it_is(tmp_path: Path) -> None:
 
 def test_a_verb_pays_only_for_what_it_needs(tmp_path: Path) -> None:
     """The API's framework and the store are loaded where they run, not where they are asked."""
-    verbs = "get set_ delete keys credits token sources status verify diff export apply completion"
+    verbs = "get set_ delete keys credits token sources status verify diff export apply rollback completion"
     imported = ", ".join(f"adapters.cli.{verb}" for verb in verbs.split())
     code = f"import sys, {imported}; print({{'litestar', 'sqlalchemy'}} & set(sys.modules))"
     environ = {"PYTHONPATH": str(ROOT)}

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from trio_websocket import WebSocketRequest, serve_websocket
 
 from adapters import clock
 from adapters.admin_token import Tokens
+from adapters.cli.live_stream import Wanted, follow
 from adapters.cli.watch import _watch, watch
 from adapters.http.control import Control
 from adapters.http.messages import Incoming, Response
@@ -28,17 +28,12 @@ from adapters.poller import Poller
 from adapters.settings import Address
 from engine.access import digest
 from engine.errors import StartFailed
-from engine.names import Position
 from engine.pool.view import PoolView, ProviderView
 from projections import routing
 from projections.live import LiveView
+from projections.live_facts import Observation
 
 TOKEN = "an-admin-token-of-the-tests"
-
-
-async def nothing_known(number: int) -> None:
-    """No decision is remembered here."""
-    del number
 
 
 async def nothing_there(incoming: Incoming) -> Response:
@@ -55,7 +50,7 @@ class Gateway:
         self.hub = LiveHub(LiveView(), sample=self.sample)
         self.address = Address("", 0)
 
-    def sample(self) -> tuple[Position, dict[str, PoolView]]:
+    def sample(self) -> Observation:
         self.looks += 1
         providers = (
             ProviderView("one", "http://one.example/", weight=5, active=self.looks, limit=1),
@@ -64,7 +59,7 @@ class Gateway:
         pool = PoolView(
             "chat", 4, "priority", self.looks + 1, None, fallback=True, rules=0, keys=2, providers=providers
         )
-        return 4, {"chat": pool}
+        return Observation(4, {"chat": pool})
 
     async def called(self, *arguments: str, token: str | None = TOKEN) -> Result:
         """The command, in a thread of its own as it runs its own event loop."""
@@ -82,8 +77,8 @@ async def gateway(nursery: trio.Nursery) -> AsyncIterator[Gateway]:
         Observer(None),
         Tokens(digest(TOKEN.encode()), snapshot=routing.empty, unix_s=lambda: 0),
         status=lambda: (True, {}),
-        serve_live=partial(serve_live, hub=gateway.hub),
-        explain=nothing_known,
+        serve_live=lambda *asked: serve_live(*asked, hub=gateway.hub),
+        stream_schema=dict,
         admin=nothing_there,
         admits=lambda _: False,
     )
@@ -122,10 +117,10 @@ async def test_people_get_a_table(gateway: Gateway) -> None:
     """LB-15: pools and providers with load, limit and weight, folded from snapshot and deltas."""
     result = await gateway.called("--count", "2")
     assert result.exit_code == 0, result.output
-    assert "position 4, seq 2, 1 pool(s)" in result.stdout
+    assert f"http://{gateway.address}: position 4, seq 2, 1 pool(s)\n" in result.stdout
     assert result.stdout.endswith("\n")
     lines = {line.split()[0]: line.split() for line in result.stdout.splitlines() if line.strip()}
-    assert lines["chat"] == ["chat", "3", "priority"]
+    assert lines["chat"] == ["chat", "priority", "3"]
     assert lines["one"] == ["one", "2/1", "5"]
     assert lines["[red]two"] == ["[red]two", "1", "1", "draining"]
 
@@ -171,22 +166,48 @@ async def test_a_gateway_that_is_away_is_one_line() -> None:
         gateway.address = address_of(listener)
     said = refusal(await gateway.called())
     assert f"The gateway at {gateway.address} cannot be reached: Connection refused" in said
-    assert "--control" in said
+    assert "--gateway" in said
 
 
-async def test_a_gateway_that_goes_is_one_line(gateway: Gateway) -> None:
-    """Exit 1, after what it said until then."""
+async def test_a_gateway_that_goes_and_comes_is_followed_on(gateway: Gateway, nursery: trio.Nursery) -> None:
+    """It comes back with the seq it has; what happened is said on standard error, and each message is still a line."""
     results: list[Result] = []
 
     async def call() -> None:
-        results.append(await gateway.called("--json"))
+        results.append(await gateway.called("--json", "--count", "9"))
 
     async with trio.open_nursery() as calling:
         calling.start_soon(call)
-        while not gateway.looks:
-            await trio.lowlevel.checkpoint()
-        gateway.hub.close()
-    assert "has gone: it ended the live stream (code 1001)" in refusal(results[0])
+        while gateway.hub.seq < 2:
+            await trio.sleep(0.01)
+        before, gateway.hub = gateway.hub, LiveHub(LiveView(seq=10**6), sample=gateway.sample)
+        nursery.start_soon(gateway.hub.run)
+        before.close()
+    (result,) = results
+    assert result.exit_code == 0
+    gone, anew = result.stderr.splitlines()
+    messages = [json.loads(line) for line in result.stdout.splitlines()]
+    place = [one["type"] for one in messages].index("resync_required")
+    before_it, resync, *after = messages[place - 1 :]
+    assert [one["type"] for one in after][:2] == ["snapshot", "delta"]
+    assert resync["since"] == before_it["seq"] < 10**6 < after[0]["seq"]
+    assert [one["seq"] - after[0]["seq"] for one in after] == list(range(len(after)))
+    told = f"(code 1001). Trying again in 0.5 s, from seq {before_it['seq']}."
+    assert gone.endswith(f"has gone: it ended the live stream {told}")
+    assert anew.startswith("The gateway begins anew: This process has never told of such a state")
+
+
+async def test_one_pool_and_once(gateway: Gateway) -> None:
+    """--pool leaves the others out, also such as do not exist; --once shows the state and ends."""
+    result = await gateway.called("--json", "--once", "--pool", "chat", "--pool", "a & b")
+    (line,) = result.stdout.splitlines()
+    assert set(json.loads(line)["pools"]) == {"chat"}
+    none = await gateway.called("--json", "--once", "--pool", "a & b")
+    assert set(json.loads(none.stdout)["pools"]) == set()
+    assert none.stderr == "There is no pool 'a & b' at position 4.\n"
+    shown = await gateway.called("--once")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "1 pool(s)" in shown.stdout
 
 
 async def test_what_is_no_gateway_is_one_line(nursery: trio.Nursery) -> None:
@@ -216,7 +237,7 @@ async def test_what_hangs_up_without_an_answer_is_one_line(nursery: trio.Nursery
     nursery.start_soon(trio.serve_listeners, hang_up, [listener])
     control = Address("127.0.0.1", listener.socket.getsockname()[1])
     with pytest.raises(StartFailed, match="answers nothing that a gateway would"):
-        await _watch(control, TOKEN, Path("none"), as_json=True, count=None)
+        await follow(Wanted(control, TOKEN.encode()), lambda _: False)
 
 
 async def test_a_gateway_that_falls_silent_is_one_line(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -229,7 +250,7 @@ async def test_a_gateway_that_falls_silent_is_one_line(nursery: trio.Nursery, au
 
     server = await nursery.start(serve_websocket, accept, "127.0.0.1", 0, None)
     with pytest.raises(StartFailed, match="says nothing, not even a heartbeat in 30 seconds"):
-        await _watch(Address("127.0.0.1", server.port), TOKEN, Path("none"), as_json=True, count=None)
+        await follow(Wanted(Address("127.0.0.1", server.port), TOKEN.encode()), lambda _: False)
 
 
 async def test_a_gateway_that_talks_nonsense_is_one_line(nursery: trio.Nursery) -> None:
@@ -242,13 +263,53 @@ async def test_a_gateway_that_talks_nonsense_is_one_line(nursery: trio.Nursery) 
 
     server = await nursery.start(serve_websocket, babble, "127.0.0.1", 0, None)
     with pytest.raises(StartFailed, match="sent what is no message"):
-        await _watch(Address("127.0.0.1", server.port), TOKEN, Path("none"), as_json=False, count=None)
+        await _watch(Wanted(Address("127.0.0.1", server.port), TOKEN.encode()), lambda *_: None, None)
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999"])
-async def test_wrong_usage_is_2(address: str) -> None:
-    """As click says it."""
-    assert (await Gateway().called("--control", address)).exit_code == 2
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:99999", "http://127.0.0.1:1/x"])
+@pytest.mark.parametrize("option", ["--gateway", "--control"])
+async def test_wrong_usage_is_2(option: str, address: str) -> None:
+    """As for the other verbs."""
+    result = await Gateway().called(option, address)
+    assert result.exit_code == 2
+    assert "valid: http://HOST:PORT" in result.stderr
+
+
+async def test_it_is_told_of_the_gateway_as_every_verb_is(gateway: Gateway) -> None:
+    """POINTSMAN_GATEWAY goes before POINTSMAN_CONTROL, the command line before both."""
+    nobody = "http://127.0.0.1:1"
+
+    async def called(*words: str, **environ: str) -> Result:
+        given = {"POINTSMAN_ADMIN_TOKEN": TOKEN, **environ}
+        return await trio.to_thread.run_sync(lambda: CliRunner(env=given).invoke(watch, [*words, "--once"]))
+
+    url = f"http://{gateway.address}"
+    for words, environ in (
+        (("--gateway", url), {"POINTSMAN_GATEWAY": nobody}),
+        ((), {"POINTSMAN_GATEWAY": url, "POINTSMAN_CONTROL": "127.0.0.1:1"}),
+        ((), {"POINTSMAN_CONTROL": str(gateway.address)}),
+    ):
+        result = await called(*words, **environ)
+        assert result.stdout.startswith(f"{url}: position 4"), result.output
+    secure = await called("--gateway", f"https://{gateway.address}")
+    assert f"The gateway at https://{gateway.address} is not trusted, or speaks no TLS" in refusal(secure)
+
+
+async def test_a_reader_that_has_enough_ends_it(gateway: Gateway) -> None:
+    """As with `pointsman watch --json | head -1`: no fault of the gateway's."""
+    reader, writer = os.pipe()
+    program = "from adapters.cli.watch import watch; watch()"
+    command = [sys.executable, "-c", program, "--gateway", str(gateway.address), "--json"]
+    environment = {**os.environ, "POINTSMAN_ADMIN_TOKEN": TOKEN}
+    process = await trio.lowlevel.open_process(command, stdout=writer, stderr=subprocess.PIPE, env=environment)
+    os.close(writer)
+    assert process.stderr is not None
+    assert b"snapshot" in await trio.to_thread.run_sync(os.read, reader, 1 << 16)
+    os.close(reader)
+    with trio.fail_after(30):
+        said = b"".join([chunk async for chunk in process.stderr])
+        assert await process.wait() == 1
+    assert said == b""
 
 
 async def test_ctrl_c_ends_it_with_0(gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from adapters.store import VerifiableLog
 from engine.errors import IdempotencyConflict, WrongPosition
-from engine.events import Draft, Event, KeyDefined, KeyRemoved, PoolDefined, PoolRemoved, SettingsChanged
+from engine.events import Draft, Event, KeyDefined, KeyRemoved, PoolDefined, PoolRemoved, Recorded, SettingsChanged
 from engine.names import Position
 from engine.ports import Appended, EventLog, Found, Wake
 
@@ -42,7 +42,7 @@ async def all_of(log: EventLog) -> list[tuple[Position, UUID, Event]]:
     found: list[tuple[Position, UUID, Event]] = []
     while True:
         page = await log.read(len(found), 7)
-        found += [(one.position, one.event_id, one.event) for one in page]
+        found += [(one.position, UUID(one.event_id), one.event) for one in page]
         if len(page) < 7:
             return found
 
@@ -81,7 +81,7 @@ class EventLogContract:
         await log.append([draft(n, event) for n, event in enumerate(events, 1)], expected=0, actor="file:routes.json")
         page = await log.read(0)
         assert [one.event for one in page] == events
-        assert [one.event_id for one in page] == [an_id(n) for n in range(1, 5)]
+        assert [UUID(one.event_id) for one in page] == [an_id(n) for n in range(1, 5)]
         assert {one.actor for one in page} == {"file:routes.json"}
         assert {one.recorded_at for one in page} == {1}
 
@@ -92,6 +92,16 @@ class EventLogContract:
         assert [one.position for one in await log.read(8, 4)] == [9, 10]
         assert list(await log.read(10, 4)) == []
         assert list(await log.read(99, 4)) == []
+
+    async def test_a_page_may_be_taken_as_it_is_read(self, log: VerifiableLog) -> None:
+        """Piece by piece it is the page that `read` gives, and the position says where that ends."""
+        await log.append([draft(n) for n in range(1, 131)], expected=0, actor="a")
+        for after, limit, reached in ((0, 120, 120), (120, 120, 130), (130, 120, 130), (199, 1, 199)):
+            taken: list[Recorded] = []
+            assert await log.read_into(taken.extend, after, limit) == reached
+            assert taken == list(await log.read(after, limit))
+        with pytest.raises(ValueError, match="limit is 0"):
+            await log.read_into(print, 0, 0)
 
     async def test_a_log_of_many_events_is_appended_at_once(self, log: VerifiableLog) -> None:
         """One append may be a whole configuration."""
@@ -137,6 +147,16 @@ class EventLogContract:
         assert hashes[0] == bytes(32)
         assert [len(one or b"") for one in hashes] == [32, 32, 32, 0]
         assert len(set(hashes)) == 4
+
+    async def test_a_moment_is_a_position(self, log: VerifiableLog) -> None:
+        """Issue 5, item 3: the last event recorded at the moment or before; 0 where there is none."""
+        assert await log.position_at(10**15) == 0
+        for number in range(1, 4):
+            await log.append([draft(number * 2), draft(number * 2 + 1)], expected=number * 2 - 2, actor="a")
+        times = [one.recorded_at for one in await log.read(0)]
+        assert times[0] == times[1] < times[2] == times[3] < times[4]
+        found = [await log.position_at(at) for at in (times[0] - 1, times[0], times[2] - 1, times[2], times[5], 10**17)]
+        assert found == [0, 2, 2, 4, 6, 6]
 
     async def test_verifying_tells_how_far_it_is(self, log: VerifiableLog) -> None:
         """Positions grow up to the head's."""

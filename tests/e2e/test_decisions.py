@@ -18,7 +18,7 @@ async def post(running: Gateway, key: str = "sk-team") -> Any:
 async def ask(running: Gateway, number: str, token: str | None = None) -> Any:
     async with client() as http:
         headers = {"authorization": f"Bearer {token or running.token}"}
-        return await http.get(f"{running.control}/decisions/{number}", headers=headers)
+        return await http.get(f"{running.control}/admin/v1/decisions/{number}", headers=headers)
 
 
 def document(*urls: str) -> dict[str, Any]:
@@ -44,6 +44,7 @@ async def test_a_request_can_be_explained_and_comes_out_again(tmp_path: Path) ->
         assert (story["pool"], story["recomputed"], story["difference"]) == ("chat", True, None)
         *steps, pools, keys = [step["what"] for step in story["steps"]]
         assert steps == [
+            "key team is let into chat",
             "key team enters, granted, 0 of 1 tokens left",
             "asks for a provider, gets a, attempt 1",
             "asks for another provider after status 503",
@@ -51,7 +52,7 @@ async def test_a_request_can_be_explained_and_comes_out_again(tmp_path: Path) ->
         ]
         # Two actors, told at once: which of them runs first is chance.
         assert {pools, keys} == {"is over: status 200", "the key's request is over"}
-        assert [(one["provider"], one["result"]) for one in story["steps"][3]["candidates"]] == [
+        assert [(one["provider"], one["result"]) for one in story["steps"][4]["candidates"]] == [
             ("a", "excluded by attempt 1"),
             ("b", "chosen"),
         ]
@@ -66,28 +67,29 @@ async def test_a_refusal_can_be_explained_too(tmp_path: Path) -> None:
         refused = await post(running)
         assert refused.status_code == 429
         story = (await ask(running, refused.headers["x-pointsman-decision"])).json()
-        (step,) = story["steps"]
-        assert step["what"] == "key team enters, rate, 0 of 1 tokens left, again in 100 s"
-        assert (story["pool"], story["recomputed"]) == (None, True)
+        let_in, step = story["steps"]
+        assert let_in["what"] == "key team is let into chat"
+        assert step["what"] == "key team enters, refused: rate_limit (key), 0 of 1 tokens left, again in 100 s"
+        assert (story["scope"], story["attempts"], story["recomputed"]) == ("key", [], True)
 
 
 async def test_it_answers_only_with_the_token_and_only_about_what_it_knows(tmp_path: Path) -> None:
     async with simulators("a", "b") as (a, b), gateway(tmp_path, document(a.url, b.url)) as running:
         await post(running)
-        for number, token, status, what in (
-            ("1", "wrong-token", 401, "asks for an admin token"),
-            ("99", None, 404, "Decision 99 is not among the newest"),
-            ("x", None, 400, "x-pointsman-decision"),
-            ("9" * 30, None, 400, "x-pointsman-decision"),
+        for name, token, status, what in (
+            ("1", "wrong-token", 401, "asks for a good admin token"),
+            ("99", None, 404, "Nothing is recorded of '99'; the journal reaches from 20"),
+            ("x", None, 404, "Nothing is recorded of 'x'"),
+            ("9" * 30, None, 404, "Nothing is recorded of '999"),
         ):
-            answer = await ask(running, number, token)
+            answer = await ask(running, name, token)
             assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
             assert what in json.loads(answer.text)["detail"]
 
 
-async def test_a_process_that_starts_on_a_log_explains_from_its_first_request(tmp_path: Path) -> None:
-    """What the actors were told while starting is in the first checkpoint; old numbers mean nobody."""
+async def test_a_process_explains_from_its_first_request_and_what_came_before_it(tmp_path: Path) -> None:
+    """Issue: the journal survives a restart; numbers of decisions mean one request for ever."""
     async with simulators("a", "b") as (a, b):
         async with gateway(tmp_path, document(a.url, b.url)) as running:
             before = (await post(running)).headers["x-pointsman-decision"]
@@ -98,7 +100,7 @@ async def test_a_process_that_starts_on_a_log_explains_from_its_first_request(tm
             number = answer.headers["x-pointsman-decision"]
             assert int(number) > int(before)
             assert (await ask(running, number)).json()["difference"] is None
-            assert (await ask(running, before)).status_code == 404
+            assert (await ask(running, before)).json()["recomputed"] is True
             logged = await running.logged("request", 2)
             assert logged[-1]["decision"] == int(number)
 
@@ -118,7 +120,7 @@ async def test_circuits_leave_a_trace(tmp_path: Path) -> None:
             assert (await post(running)).status_code == 200
             (opened,) = await running.logged("circuit open")
             assert (opened["pool"], opened["provider"], opened["of"], opened["seconds"]) == ("chat", "a", "health", 0.1)
-            assert opened["since"][0].startswith("status 503 in request ")
+            assert opened["since"][0].startswith("status 503 in decision ")
             await a.change(error_rate=0)
 
             async def closed() -> bool:

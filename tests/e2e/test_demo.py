@@ -16,6 +16,8 @@ from typing import Any
 import attrs
 import trio
 
+from adapters.cli.demo_routes import addresses_in, is_example, routes, written
+from adapters.settings import Address
 from tests.e2e.running import PATIENCE_S, ROOT, client
 from tests.e2e.worlds import appended
 
@@ -35,6 +37,17 @@ class Demo:
         [line] = [line.strip() for line in self.said.splitlines() if line.strip().startswith("curl ")]
         return line
 
+    async def says(self, text: str) -> str:
+        """What it prints from here on, once this is in it."""
+        assert self.process.stdout is not None
+        said = b""
+        with trio.fail_after(PATIENCE_S):
+            while text.encode() not in said:
+                more = await self.process.stdout.receive_some()
+                assert more, f"the demo ended: {said.decode()}"
+                said += more
+        return said.decode()
+
     async def interrupt(self) -> int:
         """Press Ctrl-C; its exit code."""
         self.process.send_signal(signal.SIGINT)
@@ -53,14 +66,12 @@ async def demo(folder: Path, *addresses: str) -> AsyncIterator[Demo]:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
+    running = Demo(process, "", [])
     try:
         with trio.fail_after(PATIENCE_S):
-            said = b""
-            while LAST_LINE.encode() not in said:
-                data_read = await process.stdout.receive_some()
-                assert data_read, f"the demo ended: {said.decode()}"
-                said += data_read
-            yield Demo(process, said.decode(), list(children_of(process.pid)))
+            running.said = await running.says(LAST_LINE)
+            running.children = list(children_of(process.pid))
+            yield running
     finally:
         with trio.CancelScope(shield=True):
             if process.poll() is None:
@@ -73,7 +84,9 @@ async def paste(line: str) -> dict[str, Any]:
     """The answer to the printed line, run by a shell as it is, or read where there is no curl."""
     if shutil.which("curl"):
         ended = await trio.run_process(["bash", "-c", line], capture_stdout=True)
-        pasted: dict[str, Any] = json.loads(ended.stdout)
+        head, _, body_read = ended.stdout.partition(b"\r\n\r\n")
+        assert b"x-request-id: " in head.lower()
+        pasted: dict[str, Any] = json.loads(body_read)
         return pasted
     words = iter(shlex.split(line)[1:])
     headers, body, url = {}, "", ""
@@ -126,13 +139,20 @@ async def test_the_demo_from_start_to_start(tmp_path: Path) -> None:
     async with demo(tmp_path, *addresses) as running:
         assert "Pointsman is ready." in running.said
         assert f"http://{addresses[0]}/v1" in running.said
-        assert f"--control {addresses[1]}" in running.said
+        assert f"watch --gateway http://{addresses[1]} " in running.said
+        assert f"http://{addresses[1]}/     (it asks for the token in " in running.said
+        assert f"explain REQUEST_ID --gateway http://{addresses[1]} " in running.said
+        document = (tmp_path / "state" / "routes.json").read_text()
+        providers = next(line for line in running.said.splitlines() if line.startswith("  providers "))
+        assert {word.strip(",") for word in providers.split()[2::2]} == addresses_in(document)
+        has_usual = addresses_in(document) == {f"127.0.0.1:{port}" for port in (9101, 9102, 9103)}
+        assert ("(in use by others: " in running.said) != has_usual
         assert len(running.children) == 4
         answer = await paste(running.curl)
         assert answer["choices"][0]["message"]["content"] in {"north heard: Hello", "south heard: Hello"}
         assert await running.interrupt() == 0
         assert list(living(running.children)) == []
-    first, document = appended(tmp_path / "state"), (tmp_path / "state" / "routes.json").read_text()
+    first = appended(tmp_path / "state")
     assert first > 0
     async with demo(tmp_path, *addresses) as running:
         assert (await paste(running.curl))["object"] == "chat.completion"
@@ -141,6 +161,42 @@ async def test_the_demo_from_start_to_start(tmp_path: Path) -> None:
     # The simulators' usual ports may have been taken by somebody else only once; then the table is another.
     is_same = (tmp_path / "state" / "routes.json").read_text() == document
     assert (appended(tmp_path / "state") == first) == is_same
+
+
+async def test_an_edited_file_is_kept_and_its_warnings_are_told(tmp_path: Path) -> None:
+    """Whatever ports the simulators have now; what the file is ignored in is said, at the start and when it changes."""
+    elsewhere = free_addresses(3)
+    document = routes([Address("127.0.0.1", int(one.rpartition(":")[2])) for one in elsewhere])
+    document["targets"]["fast"]["providers"][0]["wieght"] = document["targets"]["fast"]["providers"][0].pop("weight")
+    config = tmp_path / "state" / "routes.json"
+    config.parent.mkdir()
+    config.write_text(json.dumps(document))
+    addresses = free_addresses(2)
+    async with demo(tmp_path, *addresses) as running:
+        assert config.read_text() == json.dumps(document)
+        kept = running.said.partition("Pointsman is ready.")[0]
+        assert "routes.json as it was edited" in kept
+        assert kept.count("It does not name ") == 3
+        assert [f"It names {one}, where none" in kept for one in elsewhere] == [True] * 3
+        assert "Warning: " in await running.says(".wieght: ")
+        document["targets"]["careful"]["stratgy"] = "priority"
+        config.write_text(json.dumps(document))
+        said = await running.says(".stratgy: ")
+        assert said.startswith("The configuration is in force, at position ")
+        async with client() as http:
+            file = (await http.get(f"http://{addresses[1]}/health/ready")).json()["file"]
+        assert file["problems"] == []
+        assert [".wieght: " in line or ".stratgy: " in line for line in file["warnings"]] == [True, True]
+
+
+def test_what_the_demo_wrote_is_told_from_what_somebody_wrote() -> None:
+    """At any ports; one changed number makes it theirs."""
+    example = written([Address("127.0.0.1", port) for port in (9101, 54321, 9103)])
+    assert is_example(example)
+    assert addresses_in(example) == {"127.0.0.1:9101", "127.0.0.1:54321", "127.0.0.1:9103"}
+    assert not is_example(example.replace('"weight": 3', '"weight": 4'))
+    assert not is_example(example.replace("54321", "9101"))
+    assert not is_example("")
 
 
 async def test_the_demo_says_what_is_in_its_way(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, connect_websocket_url
 
 from tests.e2e.rig import Rig, rig
-from tests.e2e.running import PATIENCE_S, client, until
+from tests.e2e.running import PATIENCE_S, Gateway, client, until
 from tests.e2e.sockets import asked, connect, posted
 
 
@@ -35,35 +35,54 @@ class Stream:
     seq: int = 0
     position: int = 0
     pools: dict[str, Any] = attrs.field(factory=dict)
-    deltas: int = 0
+    gateway: dict[str, Any] = attrs.field(factory=dict)
+    keys: dict[str, Any] = attrs.field(factory=dict)
+    events: list[dict[str, Any]] = attrs.field(factory=list)
+    told: list[dict[str, Any]] = attrs.field(factory=list)
 
     async def message(self) -> dict[str, Any]:
         with trio.fail_after(PATIENCE_S):
             told: dict[str, Any] = json.loads(await self.websocket.get_message())
+        self.told.append(told)
         if told["type"] == "delta":
-            assert told["seq"] == self.seq + 1
-            self.deltas += 1
-            self.pools.update(told["pools"])
-            self.pools = {alias: pool for alias, pool in self.pools.items() if pool is not None}
+            assert told["since"] == self.seq
+            self.pools = {alias: one for alias, one in {**self.pools, **told["pools"]}.items() if one is not None}
+            self.keys = {key_id: one for key_id, one in {**self.keys, **told["keys"]}.items() if one is not None}
+            self.gateway = told["gateway"] or self.gateway
+            self.events += told["events"]
         elif told["type"] == "snapshot":
-            self.pools = told["pools"]
-        self.seq, self.position = told["seq"], told.get("position", self.position)
+            self.pools, self.keys, self.gateway = told["pools"], told["keys"], told["gateway"]
+        if told["type"] != "resync_required":
+            self.seq, self.position = told["seq"], told["position"]
         return told
 
     async def until_active(self, alias: str, count: int) -> None:
         while self.pools[alias]["active"] != count:
             await self.message()
 
+    async def level(self, other: "Stream") -> None:
+        """Have both heard the same."""
+        while self.seq != other.seq:
+            await (self if self.seq < other.seq else other).message()
+
+    @property
+    def deltas(self) -> int:
+        return sum(one["type"] == "delta" for one in self.told)
+
 
 @asynccontextmanager
-async def watching(world: Rig) -> AsyncIterator[Stream]:
-    """A client with the right token, after its snapshot."""
-    address = world.gateway.control.replace("http:", "ws:") + "/live"
+async def watching(
+    gateway: Gateway, query: str = "", *, token: str | None = None, known: Stream | None = None
+) -> AsyncIterator[Stream]:
+    """A client, after its first message; `known`: what it had when it went."""
+    address = gateway.control.replace("http:", "ws:") + f"/live{query}"
     async with trio.open_nursery() as nursery:
-        token = [(b"authorization", f"Bearer {world.gateway.token}".encode())]
-        websocket = await connect_websocket_url(nursery, address, extra_headers=token)
+        shown = [(b"authorization", f"Bearer {token or gateway.token}".encode())]
+        websocket = await connect_websocket_url(nursery, address, extra_headers=shown)
         stream = Stream(websocket)
-        assert (await stream.message())["type"] == "snapshot"
+        if known is not None:
+            stream = attrs.evolve(known, websocket=websocket, told=[])
+        await stream.message()
         try:
             yield stream
         finally:
@@ -93,8 +112,8 @@ async def test_the_stream_asks_for_the_token(world: Rig) -> None:
 
 
 async def test_a_snapshot_and_then_every_change_in_order(world: Rig) -> None:
-    """WS-2: dense sequence numbers while requests run and the file changes; the fold ends where the gateway is."""
-    async with watching(world) as stream:
+    """WS-2: no gap while requests run and the file changes; the fold ends where the gateway is."""
+    async with watching(world.gateway) as stream:
         assert stream.pools.keys() >= {"steady", "spread", "near>steady"}
         assert stream.pools["steady"]["active"] == 0
         started_at = stream.position
@@ -126,7 +145,7 @@ async def test_a_snapshot_and_then_every_change_in_order(world: Rig) -> None:
         await stream.until_active("spread", 0)
         assert stream.deltas >= 3
 
-        async with watching(world) as another:
+        async with watching(world.gateway) as another:
             assert another.seq >= stream.seq
             while stream.seq < another.seq:
                 await stream.message()
@@ -135,7 +154,7 @@ async def test_a_snapshot_and_then_every_change_in_order(world: Rig) -> None:
 
 async def test_no_secret_is_in_the_stream(world: Rig) -> None:
     """G09: of a key there is nothing, of a provider its name."""
-    async with watching(world) as stream:
+    async with watching(world.gateway) as stream:
         text = json.dumps(stream.pools)
     assert "sk-single" not in text
     assert world.gateway.token not in text
@@ -148,7 +167,7 @@ async def test_a_client_that_leaves_is_let_go(world: Rig, *, politely: bool) -> 
     async with client() as http:
         await http.get(f"{world.gateway.control}/health/live")
     before = (await world.gateway.metrics())[descriptors]
-    async with watching(world) as stream:
+    async with watching(world.gateway) as stream:
         assert (await world.gateway.metrics())[descriptors] > before
         if politely:
             await stream.websocket.aclose()
@@ -168,6 +187,12 @@ async def test_the_metrics_add_up_after_known_traffic(world: Rig) -> None:
     def added(name: str) -> float:
         return after.get(name, 0) - before.get(name, 0)
 
+    def refused(reason: str) -> float:
+        names = [
+            name for name in after if name.startswith("pointsman_refusals_total{") and f'reason="{reason}"' in name
+        ]
+        return sum(added(name) for name in names)
+
     await world.faulty.change(error_status=418)
     for model, count in (("steady", 7), ("faulty", 3), ("nowhere>steady", 2), ("nowhere", 4), ("unknown", 5)):
         for _ in range(count):
@@ -179,9 +204,9 @@ async def test_the_metrics_add_up_after_known_traffic(world: Rig) -> None:
     assert added(requests.format("steady", "steady", 200)) == 7
     assert added(requests.format("faulty", "faulty", 418)) == 3
     assert added(requests.format("nowhere>steady", "steady", 200)) == 2
-    assert added('pointsman_refusals_total{reason="service_unavailable"}') == 4
-    assert added('pointsman_refusals_total{reason="model_not_found"}') == 5
-    assert added('pointsman_refusals_total{reason="unauthenticated"}') == 1
+    assert refused("service_unavailable") == 4
+    assert refused("model_not_found") == 5
+    assert refused("unauthenticated") == 1
     assert added("pointsman_overhead_seconds_count") == 12
     assert 0 < added("pointsman_overhead_seconds_sum") < 1
     buckets = [value for name, value in after.items() if name.startswith("pointsman_overhead_seconds_bucket")]

@@ -260,7 +260,8 @@ async def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     """CFG-19, DEF-51: the last good table stays, /health/ready says what is wrong, and better content is taken."""
     async with simulators("one") as (one,), gateway(tmp_path, {"targets": {"m": {"url": one.url}}}) as running:
         events, position = appended(tmp_path), (await running.status())["position"]
-        assert (await running.status())["file"] == {"path": "routes.json", "position": position, "problems": []}
+        file = (await running.status())["file"]
+        assert file == {"path": "routes.json", "position": position, "problems": [], "warnings": []}
         for text, problem in (
             ('{"targets": ', "line 1, column 13"),
             ('{"targets": {"m": {"url": "nowhere"}}}', "$.targets.m.url"),

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import attrs
 
@@ -88,7 +87,7 @@ def folded(snapshot: RoutingSnapshot, events: Iterable[Event]) -> RoutingSnapsho
 
 
 def recorded(position: int, event: Event) -> Recorded:
-    return Recorded(position, event, UUID(int=position), "test", position)
+    return Recorded(position, event, f"{position:032x}", "test", position)
 
 
 def plain(snapshot: RoutingSnapshot) -> Mapping[str, Any]:

@@ -108,6 +108,12 @@ def test_what_cannot_be_counted_is_no_amount(text: str) -> None:
     assert amount_of(text) is None
 
 
+@given(st.text("0123456789.-_ eN", max_size=16))
+def test_a_short_amount_is_what_a_long_one_is(text: str) -> None:
+    """What is looked at less closely, being short, would have been counted anyway."""
+    assert amount_of(text) == amount_of(text.rjust(40))
+
+
 def test_sums_are_exact() -> None:
     """BILL-9: the largest and the smallest together."""
     small, large = Decimal("1e-18"), Decimal("1e15")

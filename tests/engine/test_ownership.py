@@ -1,7 +1,5 @@
 """Who may change what: files own what they were the last to define."""
 
-from uuid import UUID
-
 import attrs
 import pytest
 
@@ -20,7 +18,7 @@ FIRST, SECOND, API = "file:first.json", "file:second.json", "token:ops"
 def written(snapshot: RoutingSnapshot, source: str, *events: Event) -> RoutingSnapshot:
     """The table after a source's events."""
     start = snapshot.position + 1
-    recorded = [Recorded(n, event, UUID(int=n), source, n) for n, event in enumerate(events, start)]
+    recorded = [Recorded(n, event, f"{n:032x}", source, n) for n, event in enumerate(events, start)]
     return fold(snapshot, recorded)[0]
 
 

@@ -13,7 +13,7 @@ from adapters.observe import Observer
 from projections import routing
 
 
-async def broken_forward(_request: object) -> Any:
+async def broken_forward(_request: object, _trail: object) -> Any:
     raise RuntimeError("a bug that mentions https://upstream.internal")
 
 

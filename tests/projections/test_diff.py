@@ -21,8 +21,10 @@ from engine.events import (
 )
 from engine.snapshot import (
     Affinity,
+    Backoff,
     CircuitPolicy,
     Fallback,
+    Grants,
     Key,
     Limits,
     Pool,
@@ -187,7 +189,10 @@ def test_a_pools_providers_go_by_name_and_its_rules_by_place() -> None:
     assert told["providers[a]"].after is None
     assert told["providers[c.example]"].after["limits"]["max_concurrent"] == 3
     assert told["rules[1]"].after["target"] == "mini"
-    assert "providers[b].weight 2 → 1" in difference.sentence
+    assert difference.sentence == (
+        "pool chat: provider a removed, provider b (weight 2 → 1), "
+        "provider c.example at http://c.example.example/v1/ (limit 3) added, rule 1: none → redirect to mini for []"
+    )
     turned = one(unchecked([pool("chat", a, b)]), unchecked([pool("chat", b, a)]))
     assert turned.fields == (FieldChange("providers.order", ["a", "b"], ["b", "a"]),)
 
@@ -211,23 +216,56 @@ def test_sentences_name_what_was_added_and_leave_out_what_is_as_usual() -> None:
     """For people: one line each, what is at its default untold."""
     before, after = unchecked(), unchecked([pool("chat", provider("a"), limit=4)], [key("k", opens_all=True)])
     found = {each.kind: each for each in differences(before, after)}
-    assert (
-        found["pool"].sentence
-        == "pool chat was added: providers [a at http://a.example/v1/], limits [max_concurrent=4]"
-    )
+    assert found["pool"].sentence == "pool chat was added: provider a at http://a.example/v1/, limit 4"
     assert found["key"].sentence == "key k was added: opens all pools"
     assert [each.sentence for each in differences(after, before)] == ["key k was removed", "pool chat was removed"]
     listed = one(unchecked([pool("p", keys=frozenset("ab"))]), unchecked([pool("p", keys=frozenset("bc"))]))
     assert listed.sentence == "pool p: keys +c -a"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (pool("p", limit=3), pool("p", limit=5), "limit 3 → 5"),
+        (
+            pool("p"),
+            pool("p", fallback=Fallback(enabled=True, on_status=(429, 5), backoff=Backoff(10.0))),
+            (
+                "fallback off → on, fallback statuses [] → [429, 5xx], backoff none → "
+                "[backoff ms 10, longest backoff ms 5000, backoff factor 2, backoff jitter full]"
+            ),
+        ),
+        (
+            pool("p", provider("[::1]:80", url="http://[::1]/")),
+            pool("p", provider("[::1]:80", url="http://[::1]/", limit=2, weight=3)),
+            "provider [::1]:80 (weight 1 → 3, limit none → 2)",
+        ),
+        (pool("p", grants=Grants()), pool("p", grants=Grants(frozenset({"g"}))), "groups +g"),
+        (pool("p", provider("a"), provider("b")), pool("p", provider("b"), provider("a")), "order [a, b] → [b, a]"),
+    ],
+)
+def test_changes_are_told_in_the_words_of_the_trade(before: Any, after: Any, said: str) -> None:
+    """Issue 5, item 3: providers by name, limits and terms as the log says them; no paths."""
+    assert one(unchecked([before]), unchecked([after])).sentence == f"pool p: {said}"
+
+
+def test_what_only_follows_is_not_told_with_it() -> None:
+    """A new model's capacity and its tariff's phase are no news."""
+    facts = (*FIRST, TariffDefined("t", "m1", "1", "2", 5))
+    added = differences(routing.empty(), decided(routing.empty(), ChangeEntities(facts)))
+    assert not [each for each in added if each.kind == "capacity"]
+    told = {each.kind: each.sentence for each in added if each.name in {"t", "u1", "small"}}
+    assert told["tariff"] == "tariff t was added: model m1, input price 1, output price 2, from 1970-01-01"
+    assert told["pool"] == "pool small was added: provider small at https://e.example/v1/"
+
+
 def test_every_map_of_a_table_is_of_some_kind() -> None:
     """`KINDS` is the whole of a table but for what is made from the rest: a map that is added must be put there."""
     made = {"position", "streams", "callers", "global_keys", "catalogue", "tokens", "models", "deployments_at"}
     made |= {"composites_of", "redirects_to", "grants", "tariffs_of", "token_ids"}
-    sources = "pools keys users capacities faults released settings endpoints deployments composites components rules"
+    sources = "pools keys users faults released settings endpoints deployments composites components rules"
     told = set(sources.split()) | {"groups", "members", "granted", "tariffs", "ledgers", "escalation", "batch_capacity"}
     names = {field.name for field in attrs.fields(RoutingSnapshot)}
     names |= {field.name for field in attrs.fields(type(routing.empty().catalogue))}
     assert names == made | told
-    assert len(KINDS) == len(told) + 1  # tokens, by their ids
+    assert len(KINDS) == len(told) + 2  # tokens, by their ids, and capacities, which are made when they are asked for

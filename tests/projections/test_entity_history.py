@@ -3,7 +3,6 @@
 import re
 from hashlib import sha256
 from typing import Any, get_args, get_type_hints
-from uuid import UUID
 
 import attrs
 import pytest
@@ -74,7 +73,7 @@ def told(*log: Event) -> str:
     """The sentence of the last of these events, after all the others."""
     table, said = routing.empty(), ""
     for position, event in enumerate(log, 1):
-        recorded = Recorded(position, event, UUID(int=position), "test", 0)
+        recorded = Recorded(position, event, f"{position:032x}", "test", 0)
         said = sentence(table, recorded)
         table = routing.apply(table, recorded)
     return said
@@ -347,7 +346,7 @@ def test_every_event_has_one_printable_line_without_a_digest(log: list[Event]) -
     """Total, on any table; told a second time, no event says that it changed anything."""
     table = routing.empty()
     for position, event in enumerate(log, 1):
-        recorded = Recorded(position, event, UUID(int=position), "test", 0)
+        recorded = Recorded(position, event, f"{position:032x}", "test", 0)
         said = sentence(table, recorded)
         assert said.isprintable()
         assert not re.search("[0-9a-f]{64}", said)

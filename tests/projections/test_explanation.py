@@ -7,10 +7,10 @@ import pytest
 
 from engine.pool.circuit import Cause
 from engine.pool.decision import Decision, Row, Verdict
-from engine.pool.messages import ABANDONED, SUCCEEDED, Acquire, Finish, Leased, Outcome, Refusal, Refused, Retry, Tick
+from engine.pool.messages import ABANDONED, SUCCEEDED, Acquire, Finish, Outcome, Refusal, Refused, Retry, Tick
 from engine.pool.messages import Kind as OutcomeKind
-from engine.runtime.journal import Entry
-from engine.snapshot import DEFAULT_TIMEOUTS, Provider, Strategy
+from engine.recording import Entry, Granted
+from engine.snapshot import Strategy
 from projections.explanation import steps, why
 
 MS, S = 10**6, 10**9
@@ -55,13 +55,13 @@ def test_every_verdict_says_why() -> None:
         row("g", Verdict.NO_TOKEN, NOW + 120 * MS),
         causes=(("c", causes), ("d", (Cause(9, NOW - 20 * MS, "status 401"),))),
     )
-    since = [f"status {500 + one} in request {one} {one}000 ms before" for one in (3, 2, 1)]
+    since = [f"status {500 + one} in decision {one} {one}000 ms before" for one in (3, 2, 1)]
     assert reasons(made) == [
         "drained: its weight is 0",
         "excluded by attempt 1",
         f"circuit open for another 57 s, since {', '.join(since)}",
-        "credential refused, for another 500 ms, since status 401 in request 9 20 ms before",
-        "half-open, and request 12 is its probe",
+        "credential refused, for another 500 ms, since status 401 in decision 9 20 ms before",
+        "half-open, and decision 12 is its probe",
         "concurrency: its limit of 8 is reached",
         "rate: next token in 120 ms",
     ]
@@ -110,7 +110,7 @@ def test_a_probe_before_its_time_is_called_one() -> None:
 def test_a_requests_steps_in_order() -> None:
     """Its questions, the waking after its backoff, and its end; times are since its first step."""
     made = decision(row("a"), chosen="a")
-    lease = Leased(7, Provider("a", "http://a.example/"), 1, 3, DEFAULT_TIMEOUTS, is_probe=False, decision=made)
+    lease = Granted(7, "a", 1, 3, is_probe=False, decision=made)
     again = attrs.evolve(lease, attempt=2, is_probe=True)
     entries = (
         Entry(1, "chat", Acquire(7, NOW), (lease,)),

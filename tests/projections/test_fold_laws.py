@@ -111,7 +111,9 @@ def assert_indexes_fit(snapshot: RoutingSnapshot) -> None:
     # A name is one model's, and its pool is that model's.
     assert all(models[model_id].alias == alias for alias, model_id in there.models.items())
     assert {alias for alias, pool in snapshot.pools.items() if pool.grants is not None} == {*there.models}
-    assert {*snapshot.capacities} == {*there.models}
+    stated = {alias: models[model_id].batch_capacity or 0 for alias, model_id in there.models.items()}
+    taken = {alias: capacity if capacity > 0 else there.batch_capacity for alias, capacity in stated.items()}
+    assert dict(snapshot.capacities) == taken
     assert {*snapshot.faults} <= {*there.models}
     # A secret leads to a key that is there and has it.
     for digest, key in snapshot.callers.items():

@@ -25,6 +25,7 @@ from engine.events import (
     EscalationChanged,
     GrantAdded,
     GroupDefined,
+    GroupRemoved,
     MemberAdded,
     TariffDefined,
     TrafficRuleDefined,
@@ -32,7 +33,8 @@ from engine.events import (
 )
 from engine.snapshot import Action, Fallback, Grants, Key, Limits, Pool, Provider, RoutingSnapshot, Rule, Strategy
 from projections import routing
-from tests.engine.tables import folded
+from projections.diff import differences
+from tests.engine.tables import folded, recorded
 
 NOW = 1_800_000_000
 E = EndpointDefined("E", "https://e.example/v1", "ek")
@@ -236,6 +238,30 @@ def test_batch_capacity() -> None:
     assert dict(wide.capacities) == {"d": 4, "c": 25}
     assert dict(folded(wide, [DeploymentRemoved("D")]).capacities) == {"c": 25}
     assert dict(folded(wide, [attrs.evolve(D, alias="e")]).capacities) == {"e": 25, "c": 25}
+
+
+def test_a_capacity_that_is_stated_does_not_follow_the_default() -> None:
+    """CAP-1, DEF-22: not even where it is what the default was; and a table that was read stays as it is."""
+    there = world(attrs.evolve(D, batch_capacity=10))
+    assert dict(there.capacities) == {"d": 10, "c": 10}
+    wide = folded(there, [BatchDefaultChanged(25)])
+    told = [(one.kind, one.name, one.fields[0].after) for one in differences(there, wide)]
+    assert told == [("batch_default", "", 25), ("capacity", "c", 25)]
+    assert dict(folded(wide, [attrs.evolve(D, batch_capacity=None)]).capacities) == {"d": 25, "c": 25}
+    assert dict(there.capacities) == {"d": 10, "c": 10}
+    assert "x" not in there.capacities
+
+
+def test_who_may_use_a_model_is_all_that_changes_with_its_grants_and_prices() -> None:
+    """DELTA-2, ADOPT-6: the providers are the same objects as before, in every pool that the fold names."""
+    there = world()
+    for fact in (GroupRemoved("g"), GrantAdded("h", "D"), EscalationChanged(("d",)), TariffDefined("p", "C", "1", "1")):
+        after, touched = routing.fold(there, [recorded(there.position + 1, fact)])
+        assert touched
+        for alias in touched:
+            assert after.pools[alias].grants != there.pools[alias].grants
+            assert attrs.evolve(after.pools[alias], grants=there.pools[alias].grants) == there.pools[alias]
+            assert after.pools[alias].providers is there.pools[alias].providers
 
 
 def test_escalation_is_by_name_and_for_batch_keys() -> None:

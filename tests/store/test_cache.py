@@ -148,6 +148,16 @@ async def test_another_programs_file_is_neither_read_nor_changed(cache: Snapshot
     assert cache.path.stat().st_mode & 0o777 == 0o640
 
 
+async def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A device's mode, for one, is everybody's."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    path.chmod(0o644)
+    with pytest.raises(CacheUnusable, match="it is no file"):
+        await SnapshotCache(path).save(empty(), HASH, ())
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 async def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """A directory, and one that is missing."""
     for path in (tmp_path, tmp_path / "none" / "cache.db"):

@@ -14,7 +14,7 @@ from adapters.store.admission import prepare
 from adapters.store.postgres import CHANNEL, PostgresEventLog
 from engine.errors import LogDamaged, StoreUnavailable, WrongPosition
 from engine.ports import Appended, Wake
-from tests.contracts.event_log import EventLogContract, OpenLog, all_of, draft
+from tests.contracts.event_log import EventLogContract, OpenLog, all_of, draft, removed
 from tests.postgres import EMPTY_LOG, Server
 from tests.store.postgres_logs import opened
 
@@ -68,7 +68,10 @@ async def test_an_identity_column_loses_the_slow_writers_event(postgres: Server,
 
 
 async def test_the_counter_row_keeps_the_order_of_commits(url: str) -> None:
-    """SYNC-29: who took its place first commits first, the other waits, and a follower sees both in order."""
+    """SYNC-29: who took its place first commits first, the other waits, and a follower sees both in order.
+
+    They are of one stream: what the other decides on it must read after its wait.
+    """
     async with opened(url) as slow, opened(url) as fast:
         may_commit = asyncio.Event()
         has_its_place = trio.Event()
@@ -76,7 +79,7 @@ async def test_the_counter_row_keeps_the_order_of_commits(url: str) -> None:
         order: list[str] = []
 
         async def append_slowly(connection: AsyncConnection) -> None:
-            batch = prepare([draft(1)], 0, "slow", None, 1)
+            batch = prepare([draft(1, removed("one"))], 0, "slow", None, 1)
             await statements.append(connection, batch)
             token.run_sync_soon(has_its_place.set)
             await may_commit.wait()
@@ -86,7 +89,7 @@ async def test_the_counter_row_keeps_the_order_of_commits(url: str) -> None:
             order.append("slow")
 
         async def append_second() -> None:
-            await fast.log.append([draft(2)], expected=1, actor="fast")
+            await fast.log.append([draft(2, removed("one"))], expected=1, actor="fast")
             order.append("fast")
 
         async def let_it_commit() -> None:

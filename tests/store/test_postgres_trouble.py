@@ -42,7 +42,7 @@ async def follow(log: EventLog, count: int) -> list[tuple[Position, UUID]]:
     seen: list[tuple[Position, UUID]] = []
     while len(seen) < count:
         with suppress(StoreUnavailable):
-            seen += [(one.position, one.event_id) for one in await log.read(len(seen))]
+            seen += [(one.position, UUID(one.event_id)) for one in await log.read(len(seen))]
         if len(seen) < count:
             await log.wait(len(seen))
     return seen

@@ -16,7 +16,7 @@ from adapters.store.chain import Entry, Head, extend
 from adapters.store.database import open_database
 from adapters.store.sqlite import SqliteEventLog
 from engine.errors import LogDamaged, StoreUnavailable
-from engine.events import PoolDefined, ProviderDefined, ProviderRemoved
+from engine.events import PoolDefined, ProviderDefined, ProviderRemoved, Recorded
 from engine.ports import Wake
 from tests.contracts.event_log import EventLogContract, OpenLog, all_of, an_id, draft, removed
 
@@ -121,6 +121,21 @@ async def test_a_changed_number_or_hash_is_found(tmp_path: Path, column: str, va
 async def test_a_removed_moved_or_unreadable_event_is_found(tmp_path: Path, statement: str) -> None:
     """So is a head that was set back, at the first event beyond it."""
     await _tampered(tmp_path, statement)
+
+
+async def test_nothing_is_taken_that_does_not_fit(tmp_path: Path) -> None:
+    """A page that is handed on in pieces ends before the piece with the changed event."""
+    path = tmp_path / "a.db"
+    async with open_log(path) as log:
+        await log.append([draft(n) for n in range(1, 301)], expected=0, actor="a")
+    change(path, "UPDATE events SET actor = 'b' WHERE position = 200")
+    taken: list[Recorded] = []
+    async with open_log(path) as log:
+        with pytest.raises(LogDamaged) as caught:
+            await log.read_into(taken.extend, 0)
+    assert caught.value.position == 200
+    assert [one.position for one in taken] == list(range(1, len(taken) + 1))
+    assert 0 < len(taken) < 200
 
 
 async def _tampered(tmp_path: Path, statement: str, *values: object) -> None:

@@ -12,7 +12,7 @@ import attrs
 from litestar import Response
 from litestar.params import QueryParameter
 
-from adapters.codec import KINDS
+from adapters.codec import NAMES
 from engine import events
 from engine.names import Stream
 from engine.snapshot import RoutingSnapshot
@@ -24,8 +24,6 @@ After: TypeAlias = Annotated[
     str | None, QueryParameter(max_length=1024, description="The `next` of the page before; absent: the first page.")
 ]
 PAGE: Final = 100
-
-_TYPES: Final = {kind.event: kind.name for kind in KINDS}
 
 
 def etag_of(snapshot: RoutingSnapshot, stream: Stream) -> str:
@@ -65,4 +63,4 @@ def page_of(name: str, model: Any) -> Any:
 def event_shown(event: events.Event) -> dict[str, Any]:
     """An event as the API tells it: its type and fields, no digest."""
     told = attrs.asdict(event, recurse=False, filter=lambda field, _: field.repr is True)
-    return {"type": _TYPES[type(event)], **told}
+    return {"type": NAMES[type(event)], **told}

@@ -13,7 +13,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from adapters.http.admin import (
     apply,
+    bisecting,
     composites,
+    decisions,
     defaults,
     entrance,
     inventory,
@@ -21,9 +23,13 @@ from adapters.http.admin import (
     log,
     money,
     people,
+    planning,
     pools,
     replicas,
+    requests,
+    rollback,
     sources,
+    state,
     table,
     tokens,
     traffic,
@@ -98,8 +104,14 @@ def all_routes() -> list[Any]:
         tokens,
         sources,
         apply,
+        rollback,
         log,
         table,
         replicas,
+        decisions,
+        requests,
+        state,
+        planning,
+        bisecting,
     )
     return [route for module in modules for route in module.routes]

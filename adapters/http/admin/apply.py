@@ -61,6 +61,10 @@ class _ForFile(Who):
     def actor(self) -> str:
         return self.source
 
+    @property
+    def by(self) -> str | None:
+        return f"token:{self.token_id}"
+
 
 @post(
     "/apply", operation_id="applyFile", dto=StrictBody, return_dto=None, opt=OPERATE, responses=CHANGES, status_code=200
@@ -71,8 +75,7 @@ async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody
     manages. With `dry_run`, tell what that would change. It asks for the scope admin where a credential is sent to
     another address than before.
     """
-    _check_name(data)
-    submitted = await _read(office, data)
+    submitted = await read_sent(office, data)
     if submitted.grants:
         mutation.who.needs("admin", "A document with tokens or released sources")
     source = SENT + data.name
@@ -90,19 +93,21 @@ async def apply(office: Given[Office], mutation: Given[Mutation], data: JSONBody
     try:
         done = await mutation.write(compose, about=f"source:{source}")
     except Rejected as rejected:
-        raise Invalid(_faults(submitted.told(rejected))) from None
+        raise Invalid(faults_of(submitted.told(rejected))) from None
     left = tuple(_left(stream) for stream in submitted.left_alone(done.snapshot, mutation.who.actor))
     warnings = _bounded((*submitted.warnings, *left))
     return mutation.answer(done, more={"source": mutation.who.actor, "warnings": warnings})
 
 
-async def _read(office: Office, data: Sent) -> Submitted:
+async def read_sent(office: Office, data: Sent) -> Submitted:
+    """What a file wishes for. Raises Invalid, Refusal."""
+    _check_name(data)
     if office.load is None:
         raise Refusal(501, "This gateway takes no files.")
     try:
         return await trio.to_thread.run_sync(office.load, data.name, data.content.encode())
     except Unusable as error:
-        raise Invalid(_faults(error.problems)) from None
+        raise Invalid(faults_of(error.problems)) from None
 
 
 def _left(stream: Stream) -> str:
@@ -124,7 +129,8 @@ def _check_name(data: Sent) -> None:
         raise Invalid((fault,))
 
 
-def _faults(problems: Iterable[str]) -> tuple[Fault, ...]:
+def faults_of(problems: Iterable[str]) -> tuple[Fault, ...]:
+    """Lines about a file as problems of the body."""
     parts = (line.partition("; valid: ") for line in _bounded(tuple(problems)))
     return tuple(Fault(where="content", what=what, valid=valid) for what, _, valid in parts)
 

@@ -30,7 +30,11 @@ class Conditions:
     def check(self, snapshot: RoutingSnapshot, stream: Stream, *, is_there: bool) -> None:
         """Raises Refusal (412), which tells the present ETag."""
         known = snapshot.streams.get(stream)
-        version = str(0 if known is None else known.version)
+        self.check_version(0 if known is None else known.version, is_there=is_there)
+
+    def check_version(self, number: int, *, is_there: bool) -> None:
+        """As `check`, of what has this version."""
+        version = str(number)
         present = {"*", version} if is_there else set()
         if self.match is not None and not self.match & present:
             raise _failed(version, is_there=is_there)

@@ -45,8 +45,13 @@ class Who:
 
     @property
     def actor(self) -> str:
-        """As events name it."""
+        """Whose what it defines is, as events name it."""
         return f"token:{self.token_id}"
+
+    @property
+    def by(self) -> str | None:
+        """Who writes in the actor's place; None: the actor."""
+        return None
 
     def may(self, scope: str) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)

@@ -1,11 +1,5 @@
-"""The event log: pages of it, and whether it is what was written.
+"""The event log over HTTP: pages of it, a stream, and whether it is what was written."""
 
-Law: what is told of an event never has a digest in it. A page looks at a bounded part of the log, and its `next` says
-where to go on, whatever was found.
-"""
-
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import attrs
@@ -15,45 +9,20 @@ from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
-from adapters.codec import KINDS
+from adapters.codec import NAMES
 from adapters.http.admin.answers import PAGE, Limit
 from adapters.http.admin.entrance import READ, known
+from adapters.http.admin.event_pages import LAST, EventShown, Wanted, event_page, event_told
 from adapters.http.admin.feed import Feed
 from adapters.http.admin.given import Given
 from adapters.http.admin.office import MOST_FEEDS, Office
-from adapters.http.admin.past import PAGE as STEP
 from adapters.http.admin.problems import READS, Fault, Invalid, Refusal
-from adapters.http.admin.times import told
+from adapters.http.admin.when import WHEN, reached
 from engine.errors import LogDamaged
-from engine.events import Recorded, stream_of
-from engine.names import Position
-from engine.snapshot import RoutingSnapshot
-from projections.history import sentence
 
-_TYPES: Final = {kind.event: kind.name for kind in KINDS}
-_NAMES: Final = frozenset(_TYPES.values())
-_LAST: Final = 2**53 - 1
-_MOST_LOOKED_AT: Final = 10_000
-"""Events that one answer goes through to find those that are asked for."""
+__all__ = ["EventPage", "EventShown", "Verified", "event_told", "routes"]
 
-
-@attrs.frozen(kw_only=True)
-class EventShown:
-    position: int
-    type: str
-    "Its name in the log, e.g. `pool.defined`."
-    stream: str
-    "The entity it is about, e.g. `pool:chat`."
-    actor: str
-    recorded_at: datetime
-    "By the clock of whoever wrote it."
-    event_id: str
-    correlation: str
-    "The id of the first event of the same append: what was decided together."
-    event: Mapping[str, Any]
-    "Its fields, without digests."
-    sentence: str | None = None
-    "What it changed, where `sentences` asks for it."
+_NAMES: Final = frozenset(NAMES.values())
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +31,7 @@ class EventPage:
     next: int | None
     "The `after` of the next page; null: the log has no more at present."
     position: int
-    "Of the table in force here."
+    "Of the table in force here. Where there is no `next`, all events up to it were looked at."
 
 
 @attrs.frozen(kw_only=True)
@@ -76,46 +45,20 @@ class Verified:
     took_s: float
 
 
-@attrs.frozen
-class Wanted:
-    """Which events are asked for. None: all."""
-
-    stream: str | None = None
-    type: str | None = None
-    actor: str | None = None
-
-    def has(self, recorded: Recorded) -> bool:
-        return (
-            self.stream in {None, stream_of(recorded.event)}
-            and self.type in {None, _TYPES[type(recorded.event)]}
-            and self.actor in {None, recorded.actor}
-        )
-
-
-def event_told(recorded: Recorded, before: RoutingSnapshot | None = None) -> EventShown:
-    """An event, and with the table before it also what it changed."""
-    event = recorded.event
-    return EventShown(
-        position=recorded.position,
-        type=_TYPES[type(event)],
-        stream=stream_of(event),
-        actor=recorded.actor,
-        recorded_at=told(recorded.recorded_at),
-        event_id=recorded.event_id.hex,
-        correlation=recorded.correlation,
-        event=attrs.asdict(event, recurse=False, filter=lambda field, _: field.repr is True),
-        sentence=None if before is None else sentence(before, recorded),
-    )
-
-
 @get("/events", operation_id="listEvents", opt=READ, responses=READS)
 async def events(
     office: Given[Office],
-    after: Annotated[int, QueryParameter(ge=0, le=_LAST, description="Begin beyond this position.")] = 0,
+    *,
+    after: Annotated[int, QueryParameter(ge=0, le=LAST, description="Begin beyond this position.")] = 0,
     limit: Limit = PAGE,
     stream: Annotated[str | None, QueryParameter(max_length=512, description="E.g. `pool:chat`.")] = None,
     type_: Annotated[str | None, QueryParameter(name="type", max_length=64, description="E.g. `pool.defined`.")] = None,
-    actor: Annotated[str | None, QueryParameter(max_length=512, description="E.g. `file:routes.json`.")] = None,
+    actor: Annotated[
+        str | None,
+        QueryParameter(max_length=512, description="Who wrote it, or in whose place, e.g. `file:routes.json`."),
+    ] = None,
+    since: Annotated[str | None, QueryParameter(max_length=64, description=f"Begin beyond it. {WHEN}")] = None,
+    until: Annotated[str | None, QueryParameter(max_length=64, description=f"End with it. {WHEN}")] = None,
     sentences: Annotated[
         bool, QueryParameter(description="Whether each says what it changed, which takes the table before it.")
     ] = False,
@@ -126,8 +69,12 @@ async def events(
     if type_ is not None and type_ not in _NAMES:
         what = "no type of events"
         raise Invalid((Fault(where="?type", what=what, valid=", ".join(sorted(_NAMES))),))
-    data, following = await _page(office, Wanted(stream, type_, actor), after, limit, sentences=sentences)
+    # Looked at first: all up to it is in the log when that is read.
     present = office.follower.snapshot.position
+    if since is not None:
+        after = max(after, await reached(office, since, where="?since"))
+    last = LAST if until is None else await reached(office, until, where="?until")
+    data, following = await event_page(office, Wanted(stream, type_, actor, last), after, limit, sentences=sentences)
     headers = {"x-pointsman-position": str(present)}
     return Response(EventPage(data=tuple(data), next=following, position=present), headers=headers)
 
@@ -147,7 +94,7 @@ async def stream_events(
     request: Request[Any, Any, Any],
     office: Given[Office],
     after: Annotated[
-        int | None, QueryParameter(ge=0, le=_LAST, description="Begin beyond this position; absent: from now on.")
+        int | None, QueryParameter(ge=0, le=LAST, description="Begin beyond this position; absent: from now on.")
     ] = None,
     last_event_id: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", max_length=20, description="Goes before `after`.")
@@ -159,7 +106,7 @@ async def stream_events(
     """
     begin = office.follower.snapshot.position if after is None else after
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
-        begin = min(int(last_event_id), _LAST)
+        begin = min(int(last_event_id), LAST)
     if len(office.feeds) >= MOST_FEEDS:
         raise Refusal(503, f"There are {MOST_FEEDS} event streams already.", {"retry-after": "10"})
     headers = request.scope["headers"]
@@ -199,40 +146,6 @@ async def verify(office: Given[Office]) -> Response[Verified]:
         took_s=round(trio.current_time() - begin, 3),
     )
     return Response(body, status_code=200 if intact else 409)
-
-
-async def _page(
-    office: Office, wanted: Wanted, after: Position, limit: int, *, sentences: bool
-) -> tuple[list[EventShown], Position | None]:
-    """What was found, and where to go on; None: there is no more."""
-    data: list[EventShown] = []
-    present = office.follower.snapshot
-    if wanted.stream is not None and wanted.stream not in present.streams:
-        return data, None
-    table: RoutingSnapshot | None = None
-    position, looked_at = after, 0
-    while True:
-        # A sentence takes the table before it, and so all events on the way.
-        events = await _after(office, position, None if sentences else wanted.stream)
-        if sentences and events and table is None:
-            table = await office.past.table_at(position, present)
-        for recorded in events:
-            if wanted.has(recorded):
-                if len(data) == limit:
-                    return data, position
-                data.append(event_told(recorded, table))
-            position = recorded.position
-            table = None if table is None else office.past.fold(table, recorded)
-        looked_at += len(events)
-        if len(events) < STEP or looked_at >= _MOST_LOOKED_AT:
-            return data, None if len(events) < STEP else position
-        await trio.lowlevel.checkpoint()
-
-
-async def _after(office: Office, position: Position, stream: str | None) -> Sequence[Recorded]:
-    if stream is None:
-        return await office.log.read(position, STEP)
-    return await office.log.history(stream, position, STEP)
 
 
 routes: Final[list[Any]] = [events, stream_events, verify]

@@ -153,7 +153,12 @@ class Mutation:
         if wished.secrets and planned.events:
             await self.office.vault.keep(wished.secrets)
         return await writer.write_now(
-            wished.command, actor=actor, versions=versions, repeatable=self.repeatable, allows=self._allows
+            wished.command,
+            actor=actor,
+            versions=versions,
+            repeatable=self.repeatable,
+            allows=self._allows,
+            by=self.who.by,
         )
 
     def _allows(self, snapshot: RoutingSnapshot, events: tuple[Event, ...]) -> None:

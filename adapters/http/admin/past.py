@@ -1,7 +1,8 @@
 """Tables as they were at earlier positions, folded from the log again.
 
-Law: requests are served while a log is folded, for it is read in small pages with a checkpoint after each. A few of the
-tables on the way are kept, so that the next question begins there; they share with each other all that did not change.
+Law: requests are served while a log is folded, for it is read in pages that are folded in a thread. A few of the tables
+on the way are kept, so that the next question begins there, and the one that the process began with, since what is
+asked about is mostly newer; they share with each other all that did not change.
 """
 
 from collections import OrderedDict
@@ -16,7 +17,11 @@ from engine.names import Alias, Position
 from engine.snapshot import RoutingSnapshot
 
 PAGE: Final = 100
-"""Events folded between two checkpoints."""
+"""Events that are looked at between two checkpoints."""
+_AT_ONCE: Final = 500
+"""Events that are folded at one go, in a thread."""
+_FEW: Final = 20
+"""Of so few it takes no thread."""
 _STRIDE: Final = 20_000
 """Events between two tables that are kept on the way."""
 _KEPT: Final = 12
@@ -29,10 +34,16 @@ class Readable(Protocol):
 
 
 class Past:
-    def __init__(self, log: Readable, *, fold: Fold, empty: Callable[[], RoutingSnapshot]) -> None:
+    """`begin`: the table that the process began with."""
+
+    def __init__(
+        self, log: Readable, *, fold: Fold, empty: Callable[[], RoutingSnapshot], begin: RoutingSnapshot
+    ) -> None:
         self._log = log
         self._fold = fold
         self._empty = empty
+        self._begin = begin
+        self._strides: OrderedDict[Position, RoutingSnapshot] = OrderedDict()
         self._kept: OrderedDict[Position, RoutingSnapshot] = OrderedDict()
         self._folding = trio.Lock()
 
@@ -41,10 +52,14 @@ class Past:
         if position == present.position:
             return present
         if position > present.position and not await self._log.read(position - 1, 1):
-            raise _not_there(position, await self.head(present.position))
+            raise await self.not_there(position, present)
         # One at a time: whoever waits finds more of the way gone already.
         async with self._folding:
             return await self._folded(position, present)
+
+    async def not_there(self, position: Position, present: RoutingSnapshot) -> Refusal:
+        """The answer (404) about a position that the log does not reach. Raises StoreUnavailable, LogDamaged."""
+        return _not_there(position, await self.head(present.position))
 
     async def head(self, position: Position) -> Position:
         """The log's head, as far as one look from a position tells. Raises StoreUnavailable, LogDamaged."""
@@ -59,29 +74,34 @@ class Past:
     async def _folded(self, position: Position, present: RoutingSnapshot) -> RoutingSnapshot:
         table = self._nearest(position, present)
         while table.position < position:
-            page = await self._log.read(table.position, min(PAGE, position - table.position))
+            page = await self._log.read(table.position, min(_AT_ONCE, position - table.position))
             if not page:
                 raise _not_there(position, table.position)
             before = table.position
-            table, _ = self._fold(table, page)
+            table = await self._later(table, page)
             if before // _STRIDE != table.position // _STRIDE:
-                self._keep(table)
-            await trio.lowlevel.checkpoint()
-        self._keep(table)
+                _keep(self._strides, table)
+        _keep(self._kept, table)
         return table
 
-    def _nearest(self, position: Position, present: RoutingSnapshot) -> RoutingSnapshot:
-        known = [table for kept, table in self._kept.items() if kept <= position]
-        if present.position <= position:
-            known.append(present)
-        return max(known, key=lambda table: table.position, default=self._empty())
+    async def _later(self, table: RoutingSnapshot, page: Sequence[Recorded]) -> RoutingSnapshot:
+        if len(page) <= _FEW:
+            await trio.lowlevel.checkpoint()
+            return self._fold(table, page)[0]
+        return (await trio.to_thread.run_sync(self._fold, table, page))[0]
 
-    def _keep(self, table: RoutingSnapshot) -> None:
-        self._kept[table.position] = table
-        self._kept.move_to_end(table.position)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+    def _nearest(self, position: Position, present: RoutingSnapshot) -> RoutingSnapshot:
+        known = (present, self._begin, *self._strides.values(), *self._kept.values())
+        earlier = (table for table in known if table.position <= position)
+        return max(earlier, key=lambda table: table.position, default=self._empty())
+
+
+def _keep(tables: OrderedDict[Position, RoutingSnapshot], table: RoutingSnapshot) -> None:
+    tables[table.position] = table
+    tables.move_to_end(table.position)
+    while len(tables) > _KEPT:
+        tables.popitem(last=False)
 
 
 def _not_there(position: Position, head: Position) -> Refusal:
-    return Refusal(404, f"Position {position} is not in the log, whose head is {head}.")
+    return Refusal(404, f"Position {position} is not in the log, whose head is {head}; valid: 0 to {head}.")

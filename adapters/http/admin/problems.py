@@ -1,10 +1,12 @@
 """Every error of the admin API as a problem (RFC 9457): one table of what the engine raises.
 
 Law: what a problem says never quotes more than 128 characters of a request, and nothing of a token or a credential.
+
+Longer than others because each kind of error is told beside the table that names them all.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,10 +15,12 @@ import attrs
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
+from litestar.params import QueryParameter
 
 from adapters.http.admin.receipt import Receipt
 from engine.errors import (
     IdempotencyConflict,
+    JournalUnavailable,
     LogDamaged,
     OutcomeUnknown,
     Outdated,
@@ -121,10 +125,10 @@ def _invalid(_request: Any, error: Invalid) -> Response[Any]:
     return problem(422, "The request is not valid; nothing was changed.", faults=error.faults)
 
 
-def _unvalidated(_request: Any, error: ValidationException) -> Response[Any]:
+def _unvalidated(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     # Its detail quotes the whole query, so it is left out.
     found: Any = error.extra or ()
-    faults = []
+    faults = [] if found else list(_lacking(request))
     for one in found:
         key, source = str(one.get("key", "")), str(one.get("source", ""))
         if key == "data":
@@ -133,6 +137,15 @@ def _unvalidated(_request: Any, error: ValidationException) -> Response[Any]:
             name = key.replace("_", "-") if "header" in source.lower() else f"?{key}"
             faults.append(Fault(where=name, what=str(one["message"]), valid="see /schema"))
     return problem(422, "The request is not valid; nothing was changed.", faults=faults)
+
+
+def _lacking(request: Request[Any, Any, Any]) -> Iterator[Fault]:
+    """The parameters of the query that the route needs and that were not given."""
+    for parameter, field in request.route_handler.parsed_fn_signature.parameters.items():
+        stated = field.kwarg_definition
+        name = getattr(stated, "name", None) or parameter
+        if isinstance(stated, QueryParameter) and field.is_required and name not in request.query_params:
+            yield Fault(where=f"?{name}", what="is missing", valid="see /schema")
 
 
 def _rejected(_request: Any, error: Rejected) -> Response[Any]:
@@ -180,10 +193,15 @@ def _in_doubt(_request: Any, _error: OutcomeUnknown) -> Response[Any]:
 def _damaged(_request: Any, error: LogDamaged) -> Response[Any]:
     return problem(
         503,
-        f"The event log cannot be understood at event {error.position}; this gateway serves the table before it and "
-        "changes nothing.",
+        f"The event log cannot be understood at event {error.position} ({error.detail}); this gateway serves the table "
+        "before it and changes nothing.",
         headers={"retry-after": "10"},
     )
+
+
+def _unrecorded(_request: Any, error: JournalUnavailable) -> Response[Any]:
+    detail = f"The journal cannot be read: {str(error).rstrip('.')}."
+    return problem(503, detail, headers={"retry-after": _RETRY_S})
 
 
 def _away(request: Request[Any, Any, Any], error: StoreError) -> Response[Any]:
@@ -210,6 +228,7 @@ HANDLERS: Final[Mapping[Any, Callable[[Request[Any, Any, Any], Any], Response[An
     IdempotencyConflict: _reused,
     OutcomeUnknown: _in_doubt,
     LogDamaged: _damaged,
+    JournalUnavailable: _unrecorded,
     StoreError: _away,
     PointsmanError: _bug,
     Exception: _bug,
@@ -223,7 +242,8 @@ _MEANINGS: Final = {
     409: "A file manages the entity, and the API does not change it.",
     412: "The entity is not in the state that If-Match or If-None-Match states.",
     422: "The request is not valid, or the change would not make sense. Nothing was changed.",
-    503: "The event store cannot be reached or read.",
+    501: "No journal is kept here.",
+    503: "The event store, or the journal, cannot be reached or read.",
 }
 
 
@@ -238,6 +258,8 @@ def _documented(*statuses: int) -> Mapping[int, ResponseSpec]:
 
 READS: Final = _documented(400, 401, 403, 404, 422, 503)
 """What a route that changes nothing may answer beside its answer."""
+JOURNAL_READS: Final = _documented(400, 401, 403, 404, 422, 501, 503)
+"""What one may that tells of recorded traffic."""
 CHANGES: Final[Mapping[int, ResponseSpec]] = {
     202: ResponseSpec(Receipt, description="In the log; this gateway did not run it in time.", generate_examples=False),
     **_documented(400, 401, 403, 404, 409, 412, 422, 503),

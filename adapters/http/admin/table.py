@@ -4,7 +4,8 @@ Law: what is large is made and encoded in a thread, from tables that do not chan
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -18,15 +19,13 @@ from adapters.http.admin.entrance import READ, Who
 from adapters.http.admin.given import Given
 from adapters.http.admin.office import Office
 from adapters.http.admin.problems import READS
+from adapters.http.admin.times import told
+from adapters.http.admin.when import WHEN, At, Named, position_of
 from engine.snapshot import RoutingSnapshot
 from projections.diff import differences
 from projections.document import exported, shown
 
 T = TypeVar("T")
-At: TypeAlias = Annotated[
-    int | None, QueryParameter(ge=0, le=2**53 - 1, description="A position of the log; absent: the present one.")
-]
-
 _YAML: Final = "application/yaml"
 
 
@@ -60,25 +59,49 @@ class Diff:
     "The first of them, as many as `limit` says."
 
 
+@attrs.frozen(kw_only=True)
+class PositionShown:
+    position: int
+    recorded_at: datetime | None
+    "Of its event, by its writer's clock; null for position 0, which has none."
+
+
+@get("/positions", operation_id="getPosition", opt=READ, responses=READS)
+async def position_at(
+    office: Given[Office], at: Annotated[str, QueryParameter(max_length=64, description=WHEN)]
+) -> Response[PositionShown]:
+    """Where the log stood at a time: the last event that was recorded at it or before it, so that all after it were
+    recorded later. Where the clocks of several writers differ, it is by whichever clock wrote each event.
+    """
+    position = await position_of(office, at, where="?at")
+    events = await office.log.read(position - 1, 1) if position else ()
+    if position and not events:
+        raise await office.past.not_there(position, office.follower.snapshot)
+    found = PositionShown(position=position, recorded_at=told(events[0].recorded_at) if events else None)
+    return Response(found, headers={"x-pointsman-position": str(office.follower.snapshot.position)})
+
+
 @get("/snapshot", operation_id="getSnapshot", opt=READ, responses=READS)
 async def snapshot(office: Given[Office], at: At = None) -> Response[dict[str, Any]]:
     """All that is in force at a position, without digests: what was defined, the pools of models, and what is wrong
     with them. An earlier position is folded from the log.
     """
-    table = await _table(office, at)
+    table = await _table(office, at, "?at")
     return _json(table, await _apart(lambda: msgspec.json.encode(shown(table))))
 
 
 @get("/diff", operation_id="getDiff", opt=READ, responses=READS)
 async def diff(
     office: Given[Office],
-    from_: Annotated[int, QueryParameter(name="from", ge=0, le=2**53 - 1, description="A position of the log.")],
+    from_: Annotated[str, QueryParameter(name="from", max_length=64, description=WHEN)],
     to: At = None,
     limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000,
 ) -> Response[Diff]:
-    """What differs between the tables of two positions, entity by entity. Of secrets only that they changed."""
-    before = await _table(office, from_)
-    after = await _table(office, to)
+    """What differs between the tables of two positions or times, entity by entity. Of secrets only that they
+    changed.
+    """
+    before = await _table(office, from_, "?from")
+    after = await _table(office, to, "?to")
 
     def encoded() -> bytes:
         found = differences(before, after)
@@ -118,7 +141,7 @@ async def export(
     """
     if digests:
         who.needs("admin", "An export with digests")
-    table = await _table(office, at)
+    table = await _table(office, at, "?at")
     is_yaml = "yaml" in accept.lower()
     body = await _apart(lambda: _document(table, digests=digests, is_yaml=is_yaml))
     return _json(table, body, media_type=_YAML if is_yaml else "application/json")
@@ -133,9 +156,11 @@ def _document(table: RoutingSnapshot, *, digests: bool, is_yaml: bool) -> bytes:
     return text.encode()
 
 
-async def _table(office: Office, at: int | None) -> RoutingSnapshot:
-    present = office.follower.snapshot
-    return present if at is None else await office.past.table_at(at, present)
+async def _table(office: Office, at: Named | None, where: str) -> RoutingSnapshot:
+    if at is None:
+        return office.follower.snapshot
+    position = await position_of(office, at, where=where)
+    return await office.past.table_at(position, office.follower.snapshot)
 
 
 async def _apart(work: Callable[[], T]) -> T:
@@ -147,4 +172,4 @@ def _json(table: RoutingSnapshot, body: bytes, *, media_type: str = "application
     return Response(body, headers=dict(headers), media_type=media_type)
 
 
-routes: Final[list[Any]] = [snapshot, diff, export]
+routes: Final[list[Any]] = [position_at, snapshot, diff, export]

@@ -4,8 +4,10 @@ from typing import Any
 
 import attrs
 
-from engine.pool.view import CircuitView, PoolView, ProviderView, RateView, view
-from engine.snapshot import Backoff, CircuitPolicy, Fallback, Strategy
+from engine.caller import KeyState
+from engine.limiter import adjusted
+from engine.pool.view import CircuitView, KeyView, PoolView, ProviderView, RateView, key_view, view
+from engine.snapshot import Backoff, CircuitPolicy, Fallback, Limits, Strategy
 from tests.engine.pool.conversation import MS, Conversation, failed, took
 from tests.engine.tables import deny, pool, provider
 
@@ -59,7 +61,7 @@ def test_a_view_tells_the_whole_pool() -> None:
         retries=0,
         budgets_exhausted=0,
         providers=(
-            shown("a", weight=3, active=1, limit=5, rate=RateView(4, 2), latency_ms=250.0, deployment="d"),
+            shown("a", weight=3, active=1, limit=5, rate=RateView(4, 2), latency_ms=250.0, deployment="d", chosen=2),
             shown("b"),
         ),
     )
@@ -97,13 +99,37 @@ def test_circuits_are_seen_with_their_time() -> None:
     assert (provider_seen.circuit.phase, provider_seen.credential) == ("half_open", CircuitView("open", 1, 60))
 
 
+def test_what_was_chosen_and_refused_is_counted() -> None:
+    """LB-15: attempts of a provider, and requests that got none by why; a question asked twice is one question."""
+    talk = Conversation(pool("chat", provider("a", limit=1), provider("b", limit=1), limit=2, rps=1, burst=3))
+    for ticket in (1, 2, 2, 3, 4):
+        talk.acquire(ticket)
+    assert seen(talk).refused == {"pool_full": 2}
+    talk.finish(1)
+    talk.acquire(5)
+    talk.finish(2)
+    talk.acquire(6)
+    assert seen(talk).refused == {"pool_full": 2, "pool_rate": 1}
+    assert sorted(provider_seen.chosen for provider_seen in seen(talk).providers) == [1, 2]
+
+
+def test_a_key_is_seen_with_what_it_has_left() -> None:
+    """WS-1: in flight and the bucket."""
+    limits = Limits(3, 1, 4)
+    state = KeyState(limits, 1, adjusted(None, limits, 0), active=2)
+    assert state.limiter is not None
+    state.limiter.take(0)
+    assert key_view(state, 0) == KeyView(2, 3, RateView(4, 3))
+    assert key_view(KeyState(Limits(), 1, None), 0) == KeyView(0)
+
+
 def test_a_draining_provider_is_marked() -> None:
     """ADOPT-3: seen until its last request ends."""
     talk = Conversation(pool("chat", provider("a", weight=3, limit=5)))
     talk.acquire(1)
     talk.reconfigure(pool("chat"))
     assert seen(talk).keys is None
-    assert seen(talk).providers == (shown("a", weight=3, active=1, limit=5, draining=True),)
+    assert seen(talk).providers == (shown("a", weight=3, active=1, limit=5, draining=True, chosen=1),)
     talk.finish(1)
     assert seen(talk).providers == ()
 

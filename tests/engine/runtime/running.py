@@ -12,11 +12,13 @@ import trio.testing
 from engine.names import Alias, Digest
 from engine.pool.state import PoolState
 from engine.ports import Headers, Request, Upstream
+from engine.recording import Served
 from engine.runtime.answer import Answer
 from engine.runtime.caller_actor import CallerActor
 from engine.runtime.forward import Forward
 from engine.runtime.journal import Journal
 from engine.runtime.router import Router
+from engine.runtime.trail import Trail
 from engine.snapshot import RoutingSnapshot
 
 
@@ -29,8 +31,14 @@ def trio_clock() -> int:
 class Running:
     router: Router
     callers: CallerActor
-    forward: Forward
     journal: Journal
+    _forward: Forward
+    trails: list[Trail] = attrs.field(factory=list)
+    "Of all requests, in order."
+
+    async def forward(self, request: Request) -> Answer:
+        self.trails.append(Trail(Served.begun(request.request_id, trio_clock(), 0)))
+        return await self._forward(request, self.trails[-1])
 
     def state(self, alias: Alias = "chat") -> PoolState:
         return self.router.actors[alias]._state
@@ -77,7 +85,7 @@ async def running(snapshot: RoutingSnapshot, upstream: Upstream) -> AsyncIterato
         router = Router(nursery, snapshot, clock=trio_clock, seed=itertools.count(7).__next__, journal=journal)
         callers = CallerActor(clock=trio_clock, journal=journal)
         nursery.start_soon(callers.run)
-        yield Running(router, callers, Forward(router, callers, upstream, clock=trio_clock, unix_s=int), journal)
+        yield Running(router, callers, journal, Forward(router, callers, upstream, clock=trio_clock, unix_s=int))
         nursery.cancel_scope.cancel()
 
 

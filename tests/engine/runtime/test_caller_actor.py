@@ -66,8 +66,8 @@ async def test_all_it_is_told_is_in_the_journal(actor: CallerActor, journal: Jou
     admitted = await actor.enter(1, limited, 4)
     actor.leave(1, spent=True)
     await trio.testing.wait_all_tasks_blocked()
-    entries = journal.take()
-    assert [(entry.alias, entry.input, entry.answers) for entry in entries] == [
+    notes = journal.take().notes
+    assert [(note.alias, note.input, note.answers) for note in notes] == [
         (None, Enter(1, 1, "k", limited.limits, 4), (admitted,)),
         (None, Leave(1, 2, True), ()),
     ]

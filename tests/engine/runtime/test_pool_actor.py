@@ -20,7 +20,8 @@ from engine.pool.messages import (
     Tick,
 )
 from engine.pool.meter import Meters
-from engine.runtime.journal import Journal, Started
+from engine.recording import Started
+from engine.runtime.journal import Journal
 from engine.runtime.pool_actor import PoolActor
 from engine.snapshot import Backoff, CircuitPolicy, Fallback
 from tests.engine.runtime.running import trio_clock
@@ -97,10 +98,10 @@ async def test_messages_are_taken_in_order_with_their_time(
         ("chat", "Reconfigure", 104),
     ]
     assert told[1:4:2] == [("chat", Acquire(1, 101, 77)), ("chat", Finish(1, 103, SUCCEEDED))]
-    entries = journal.take()
-    assert [entry.input for entry in entries] == [Started(1), *(message for _, message in told)]
-    assert [entry.answers for entry in entries] == [(), (), (lease,), (), (), ()]
-    assert {entry.alias for entry in entries} == {"chat"}
+    notes = journal.take().notes
+    assert [note.input for note in notes] == [Started(1), *(message for _, message in told)]
+    assert [note.answers for note in notes] == [(), (), (lease,), (), (), ()]
+    assert {note.alias for note in notes} == {"chat"}
 
 
 async def test_every_asker_gets_its_own_answer(actor: Watched) -> None:

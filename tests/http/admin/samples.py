@@ -63,6 +63,7 @@ CHANGES = (
     Sample("DELETE", "/deployments/d2"),
     Sample("DELETE", "/deployments/d"),
     Sample("DELETE", "/endpoints/e"),
+    Sample("POST", "/rollback", {"to": 0}),
 )
 """After the world, in this order, each changes something."""
 
@@ -78,3 +79,8 @@ OFFICE = (
     Sample("DELETE", "/tokens/writer"),
 )
 """What makes secrets, or has a plan of its own."""
+
+ASKING = (
+    Sample("POST", "/plan", {"name": "r.json", "content": '{"targets": {"x": {"url": "http://127.0.0.1:9/v1"}}}'}),
+)
+"""What is sent and changes nothing."""

@@ -29,9 +29,10 @@ def served() -> Iterator[str]:
 
     async def run() -> None:
         over = trio.Event()
-        async with desk() as here:
+        async with desk(records=True) as here:
             for sample in WORLD:
                 await here.done(sample.method, sample.path, sample.body)
+            await here.serve(50)
             told.put((str(here.client.base_url).rstrip("/"), trio.lowlevel.current_trio_token(), over))
             await over.wait()
 

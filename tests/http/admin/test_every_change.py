@@ -5,7 +5,7 @@ import re
 from adapters.http.admin.app import all_routes
 from adapters.submitting import loader
 from tests.http.admin.rig import desk
-from tests.http.admin.samples import CHANGES, OFFICE, WORLD, Sample
+from tests.http.admin.samples import ASKING, CHANGES, OFFICE, WORLD, Sample
 
 
 def routes(*methods: str) -> list[tuple[str, str, str]]:
@@ -29,7 +29,7 @@ def test_every_route_that_changes_something_has_a_sample() -> None:
     missing = [
         (method, path)
         for method, path, _ in routes("PUT", "PATCH", "POST", "DELETE")
-        if not any(sample.method == method and matches(path, sample) for sample in (*WORLD, *CHANGES, *OFFICE))
+        if not any(sample.method == method and matches(path, sample) for sample in (*WORLD, *CHANGES, *OFFICE, *ASKING))
     ]
     assert missing == []
 

@@ -63,7 +63,8 @@ async def test_a_position_beyond_the_head_is_a_404_that_names_the_head(path: str
         positions = await filled(here)
         answer = await here.ask("GET", path)
         assert answer.status_code == 404
-        assert answer.json()["detail"] == f"Position 99 is not in the log, whose head is {positions[-1]}."
+        head = positions[-1]
+        assert answer.json()["detail"] == f"Position 99 is not in the log, whose head is {head}; valid: 0 to {head}."
 
 
 @pytest.mark.parametrize("path", ["/snapshot?at=-1", "/snapshot?at=x", "/diff?from=0&limit=0", "/diff?from=1.5"])
