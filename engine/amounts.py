@@ -28,7 +28,8 @@ def amount_of(text: str) -> Decimal | None:
     # This is asked for every entry of a log.
     if len(text) <= _SHORT and "e" not in text and "E" not in text:
         return amount
-    if abs(amount) > MOST:
+    # `abs` would round it, or overflow, by the thread's context.
+    if amount.copy_abs() > MOST:
         return None
     # Not by its exponent, which costs a tuple of its digits.
     return amount if amount == amount.quantize(_SMALLEST, context=_EXACT) else None

@@ -49,7 +49,7 @@ class Row:
             number = Decimal(str(value))
         except InvalidOperation:
             number = Decimal("NaN")
-        if not number.is_finite() or abs(number) > _MOST:
+        if not number.is_finite() or number.copy_abs() > _MOST:
             self.tell(f"{column} is no usable number and is left out")
             return None
         return int(number)
@@ -105,4 +105,6 @@ class Row:
         if not amount.is_finite() or (least is not None and amount < least):
             self.tell(f"{column} is negative or no number: it counts as 0")
             amount = Decimal(0)
-        return format(amount.normalize(), "f") if amount else "0"
+        # Not `normalize`, which rounds to what the thread's context allows.
+        text = format(amount, "f")
+        return (text.rstrip("0").rstrip(".") if "." in text else text) if amount else "0"

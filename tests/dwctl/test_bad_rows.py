@@ -1,6 +1,7 @@
 """Rows that mean nothing here, or something else: each costs what needs it, and is told."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,6 +21,23 @@ UNAVAILABLE, FORBIDDEN = Reason.UNAVAILABLE.value, Reason.FORBIDDEN.value
 
 def told(report: Report) -> str:
     return "\n".join(map(str, report.findings))
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ("1234567890123.000000000000123456700", "1234567890123.0000000000001234567"),
+        ("-0.50", "-0.5"),
+        ("100", "100"),
+        ("1e3", "1000"),
+        ("0.000", "0"),
+        (None, "0"),
+    ],
+)
+def test_an_amount_keeps_all_its_digits(stated: str | None, kept: str) -> None:
+    """BILL-9: nothing is rounded on the way, however long it is."""
+    row = Row({"amount": None if stated is None else Decimal(stated)}, "a row", Findings())
+    assert row.amount("amount") == kept
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,10 @@ def test_accounts_that_are_not_settled_are() -> None:
     assert decide(there, SettleAccounts(0)) == (FundsExhausted("u"),)
 
 
-@pytest.mark.parametrize("text", ["", "x", "NaN", "-Infinity", "1e16", "-1e16", "1e-19", "1" * 65, "1e-999999"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "NaN", "-Infinity", "1e16", "-1e16", "1e-19", "1" * 65, "1e-999999", "1e1000000", "-1e999999999999"],
+)
 def test_what_cannot_be_counted_is_no_amount(text: str) -> None:
     """DEF-10, BILL-9."""
     assert amount_of(text) is None
