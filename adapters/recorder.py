@@ -26,8 +26,8 @@ from engine.names import Ticket
 from engine.ports import Clock
 from engine.runtime.journal import Journal, Note
 
-_BUSY_S, _QUIET_S = 0.005, 0.2
-"""Between two looks: often where much is noted, so that none takes long, and what was noted is still in the caches."""
+_BUSY_S, _QUIET_S = 0.02, 0.2
+"""Between two looks: often where much is noted, so that none takes long."""
 _BLOCK_NS = 250_000_000
 _BLOCK_ENTRIES = 8192
 """What ends a block. With the quiet look, what is noted is written within half a second."""

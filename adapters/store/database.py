@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -32,8 +32,8 @@ BUSY_TIMEOUT_MS: Final = 5000
 class SqliteDatabase:
     """`adapters.store.transactions.Database` in a file."""
 
-    def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int, *, synchronous: str = "FULL") -> None:
-        pragmas = (f"busy_timeout={busy_timeout_ms}", f"synchronous={synchronous}")
+    def __init__(self, side: AsyncioSide, path: Path, busy_timeout_ms: int) -> None:
+        pragmas = (f"busy_timeout={busy_timeout_ms}", "synchronous=FULL")
         self._side = side
         self._writer = _engine(path, pragmas, begin="BEGIN IMMEDIATE", pool_size=1)
         self._reader = _engine(path, (*pragmas, "query_only=ON"), begin="BEGIN", pool_size=READERS)
@@ -102,19 +102,24 @@ def _engine(path: Path, pragmas: Iterable[str], *, begin: str, pool_size: int) -
         hide_parameters=True,  # errors are logged
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_up(connection: Any, _: object) -> None:
+    set_up(engine.sync_engine, pragmas, begin=begin)
+    return engine
+
+
+def set_up(engine: Engine, pragmas: Iterable[str], *, begin: str) -> None:
+    """Have each connection begin with these pragmas, and each transaction with this statement."""
+
+    @event.listens_for(engine, "connect")
+    def prepare_connection(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin_explicitly(connection: Any) -> None:
         connection.exec_driver_sql(begin)
-
-    return engine
 
 
 async def _write(engine: AsyncEngine, work: Work[T]) -> T:
@@ -131,8 +136,8 @@ async def _write(engine: AsyncEngine, work: Work[T]) -> T:
             return result
     except (SQLAlchemyError, sqlite3.Error) as error:
         if committing:
-            raise OutcomeUnknown(f"the commit failed: {_cause(error)}") from error
-        raise _translated(error) from error
+            raise OutcomeUnknown(f"the commit failed: {cause_of(error)}") from error
+        raise translated(error) from error
 
 
 async def _abandon(connection: AsyncConnection) -> None:
@@ -148,12 +153,12 @@ async def _read(engine: AsyncEngine, work: Work[T]) -> T:
         async with engine.connect() as connection:
             return await work(connection)
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
-def _translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
+def translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
     """The store's error for one that came before any COMMIT."""
-    cause = _cause(error)
+    cause = cause_of(error)
     name = getattr(cause, "sqlite_errorname", None)
     # Without a name it is the driver's own: text that is not UTF-8.
     undecodable = isinstance(cause, sqlite3.OperationalError) and name is None
@@ -165,7 +170,8 @@ def _translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
     return StoreUnavailable(str(cause))
 
 
-def _cause(error: SQLAlchemyError | sqlite3.Error) -> BaseException:
+def cause_of(error: SQLAlchemyError | sqlite3.Error) -> BaseException:
+    """What the driver said, where it said something."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error

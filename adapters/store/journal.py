@@ -19,7 +19,7 @@ from adapters.store import journal_queries as queries
 from adapters.store.journal_file import open_to_read
 from adapters.store.journal_ranges import Range, Ranges, ask, whole
 from adapters.store.request_uses import Use, newest_use, tells_of
-from adapters.store.transactions import Database, DatabaseDamaged
+from adapters.store.transactions import DatabaseDamaged, Readable
 from engine.names import Alias
 from engine.recording import Block
 
@@ -60,7 +60,7 @@ async def _nothing() -> None:
 class JournalReader:
     """`on_flush` writes what is noted so far, where a gateway is at hand; without one it does nothing."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
         self._unreadable = set[int]()
         self._rows, self._contents = Ranges(database, self._skip), Ranges(database, self._skip)

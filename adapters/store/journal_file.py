@@ -11,16 +11,17 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import trio
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Engine, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.store.bridge import open_asyncio_side
-from adapters.store.database import BUSY_TIMEOUT_MS, SqliteDatabase
+from adapters.store.database import BUSY_TIMEOUT_MS, SqliteDatabase, cause_of
+from adapters.store.journal_connection import driver_of
 from engine.errors import JournalUnavailable, StoreError
 
 APPLICATION_ID: Final = 0x506E744A
@@ -135,31 +136,31 @@ def alone(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-async def prepare(engine: AsyncEngine, path: Path) -> None:
+def prepare(engine: Engine, path: Path) -> None:
     """Make the tables, or check them. Raises JournalRefused, Damaged."""
     try:
-        async with engine.connect() as connection:
+        with engine.connect() as connection:
             # Straight to the driver: these come before, and cannot stand in, a transaction.
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            ((owner,),) = await driver.execute_fetchall("PRAGMA application_id")
-            ((version,),) = await driver.execute_fetchall("PRAGMA user_version")
-            ((tables,),) = await driver.execute_fetchall("SELECT count(*) FROM sqlite_master")
+            driver = driver_of(connection)
+            ((owner,),) = driver.execute("PRAGMA application_id")
+            ((version,),) = driver.execute("PRAGMA user_version")
+            ((tables,),) = driver.execute("SELECT count(*) FROM sqlite_master")
             if (owner, version, tables) != (0, 0, 0):
                 _check(path, owner, version)
             else:
-                await driver.execute_fetchall("PRAGMA auto_vacuum=INCREMENTAL")
-            ((mode,),) = await driver.execute_fetchall("PRAGMA journal_mode=WAL")
-            await driver.execute_fetchall(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+                driver.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            ((mode,),) = driver.execute("PRAGMA journal_mode=WAL")
+            driver.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
             if mode != "wal":
                 raise JournalRefused(f"The journal {path} cannot have a write-ahead log; use a file on a local disk.")
-            await connection.run_sync(_metadata.create_all)
-            await connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
-            await connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")
+            _metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")
             # Both trees are looked into, so that damage shows here rather than at the first write.
-            await connection.exec_driver_sql("SELECT max(id), (SELECT max(id) FROM content) FROM block")
-            await connection.commit()
+            connection.exec_driver_sql("SELECT max(id), (SELECT max(id) FROM content) FROM block")
+            connection.commit()
     except (DBAPIError, sqlite3.Error) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
+        cause = cause_of(error)
         name = getattr(cause, "sqlite_errorname", "") or ""
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) and _is_ours(path):
             raise Damaged(str(cause)) from error

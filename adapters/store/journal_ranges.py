@@ -14,7 +14,7 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.store.journal_file import block, content
-from adapters.store.transactions import Database, DatabaseDamaged, Work
+from adapters.store.transactions import DatabaseDamaged, Readable, Work
 from engine.errors import JournalUnavailable, StoreError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Question(Protocol[T_co]):
     async def __call__(self, connection: AsyncConnection, /, low: int, high: int) -> T_co: ...
 
 
-async def ask(database: Database, work: Work[T]) -> T:
+async def ask(database: Readable, work: Work[T]) -> T:
     """Raises JournalUnavailable, DatabaseDamaged."""
     try:
         return await database.read(work)
@@ -45,7 +45,7 @@ async def ask(database: Database, work: Work[T]) -> T:
         raise JournalUnavailable(str(error)) from error
 
 
-async def whole(database: Database) -> Range:
+async def whole(database: Readable) -> Range:
     """The numbers of all blocks; the first is above the last where there are none. Raises JournalUnavailable."""
     try:
         return await ask(database, partial(_ends, table=block))
@@ -59,7 +59,7 @@ async def whole(database: Database) -> Range:
 class Ranges:
     """Walks over one of the tables; `skip` is told of each block that cannot be read, once."""
 
-    def __init__(self, database: Database, skip: Callable[[int, str], None]) -> None:
+    def __init__(self, database: Readable, skip: Callable[[int, str], None]) -> None:
         self._database = database
         self._skip = skip
         self.damaged: list[int] = []

@@ -24,8 +24,8 @@ class ConstraintBroken(DatabaseDamaged):
     """A row would have contradicted another; nothing was applied."""
 
 
-class Database(Protocol):
-    """Transactions for trio tasks."""
+class Readable(Protocol):
+    """Consistent states for trio tasks."""
 
     async def read(self, work: Work[T]) -> T:
         """Run the work on one consistent state, changing nothing.
@@ -33,6 +33,10 @@ class Database(Protocol):
         Raises: what it raises, StoreUnavailable, DatabaseDamaged.
         """
         ...
+
+
+class Database(Readable, Protocol):
+    """Transactions, too."""
 
     async def write(self, work: Work[T]) -> T:
         """Run the work and commit. Raises: what it raises, StoreUnavailable, OutcomeUnknown, DatabaseDamaged."""
