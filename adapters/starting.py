@@ -4,8 +4,9 @@ Law: the log decides wherever it can be read. A cache is used only if it continu
 is found out as soon as that can be looked at; one that does not is set aside, and said so.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
 import attrs
@@ -16,6 +17,7 @@ from adapters.settings import ServeSettings
 from adapters.store import Store, open_store
 from adapters.store.cache import Cached, SnapshotCache
 from adapters.store.ports import Take, VerifiableLog
+from adapters.store.second_reader import SecondReader, second_reader
 from adapters.store.urls import PostgresServer, place_of
 from engine.errors import LogDamaged, StoreUnavailable
 from engine.events import Draft, Recorded
@@ -82,7 +84,7 @@ async def beginning(
                 )
         failure = None
         try:
-            snapshot = await caught_up(log, snapshot)
+            snapshot = await caught_up(log, snapshot, url=settings.database)
         except StoreUnavailable as error:
             if cached is None:
                 raise
@@ -94,17 +96,35 @@ async def beginning(
 
 
 async def caught_up(
-    log: VerifiableLog, snapshot: RoutingSnapshot, step: Callable[[Position], None] = lambda _: None
+    log: VerifiableLog,
+    snapshot: RoutingSnapshot,
+    step: Callable[[Position], None] = lambda _: None,
+    *,
+    url: str | None = None,
 ) -> RoutingSnapshot:
-    """The table at the head of the log; `step` hears how far it has come. Raises StoreUnavailable, LogDamaged."""
-    with uncollected():
+    """The table at the head of the log; `step` hears how far it has come. Raises StoreUnavailable, LogDamaged.
+
+    With `url`, where the log is, a second process reads it if it turns out to be long.
+    """
+    second: SecondReader | None = None
+    async with AsyncExitStack() as opened:
+        opened.enter_context(uncollected())
         folding = routing.Folding(snapshot)
+
+        def take(recorded: Sequence[Recorded]) -> None:
+            folding.take(recorded)
+            step(folding.position)
+
         while True:
             before = folding.position
-            reached = await log.read_into(folding.take, before, _PAGE)
-            step(reached)
+            reached = await log.read_into(take, before, _PAGE)
             if reached - before < _PAGE:
                 return folding.close()[0]
+            if second is None and url is not None and len(os.sched_getaffinity(0)) > 1:
+                second = await opened.enter_async_context(second_reader(url))
+            elif second is not None and second.is_ready():
+                await second.read_into(take, reached)
+                url = second = None
 
 
 class _SameLog:

@@ -30,9 +30,9 @@ _MAPPED_BITS: Final = 96
 """Of an IPv6 address that is an IPv4 one, those before it."""
 
 
-@attrs.frozen
+@attrs.define
 class Admission:
-    """A request that may be routed."""
+    """A request that may be routed. One is made for each, and a frozen one takes twice as long."""
 
     pool: Pool
     "The pool that serves: the one asked for, or where a rule redirected."

@@ -5,6 +5,7 @@ whatever some clock says, unless it is defined anew; so clocks that differ do no
 """
 
 from enum import Enum
+from functools import lru_cache
 
 import attrs
 
@@ -35,8 +36,7 @@ class Tariff:
     @property
     def is_free(self) -> bool:
         """Whether it charges nothing. A price that cannot be read is one."""
-        prices = (amount_of(self.defined.input_price), amount_of(self.defined.output_price))
-        return all(price is not None and price <= 0 for price in prices)
+        return _is_nothing(self.defined.input_price) and _is_nothing(self.defined.output_price)
 
     def turn(self, at_us: int) -> TariffBegan | TariffEnded | None:
         """What has come about by a moment, in Unix microseconds, and is not said yet.
@@ -48,6 +48,13 @@ class Tariff:
             return None if self.has_ended else TariffEnded(self.defined.tariff_id)
         is_due = self.phase is Phase.WAITING and begin is not None and begin <= at_us
         return TariffBegan(self.defined.tariff_id) if is_due else None
+
+
+@lru_cache(maxsize=1024)
+def _is_nothing(price: str) -> bool:
+    """Many tariffs have the same few prices, and each change of a group asks for those of its models."""
+    amount = amount_of(price)
+    return amount is not None and amount <= 0
 
 
 def defined(old: Tariff | None, event: TariffDefined) -> Tariff:

@@ -49,7 +49,7 @@ async def offline(
         open_store(url, environ=os.environ, clock_us=clock.unix_us, key_file=key_file) as store,
         traffic.open(url, store) if traffic is not None else nullcontext() as journal,
     ):
-        follower = await _caught_up(store)
+        follower = await _caught_up(store, url)
         writer = Writer(store.log, follower, new_id=clock.new_id, change=routing.change)
         token = secrets.token_urlsafe(32).encode()
         process = Process(
@@ -78,10 +78,10 @@ def _look_at(url: str, *, makes: bool) -> None:
         raise StartFailed(f"The database {place} is empty or no file; no gateway has used it.", wrong_input=True)
 
 
-async def _caught_up(store: Store) -> Follower:
+async def _caught_up(store: Store, url: str) -> Follower:
     """A follower at the head of the log, whose end nobody knows before it is there."""
     with progress("reading the log") as step:
-        snapshot = await caught_up(store.log, routing.empty(), lambda position: step(position, None))
+        snapshot = await caught_up(store.log, routing.empty(), lambda position: step(position, None), url=url)
     return Follower(store.log, snapshot, fold=routing.fold)
 
 

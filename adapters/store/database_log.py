@@ -5,9 +5,9 @@ before it, and where the reader begins elsewhere against the stored hash of the 
 before an event which was there once is damaged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
 
 import attrs
@@ -35,6 +35,9 @@ _PIECE: Final = 50
 "Events that are handed on at once."
 APART_S: Final = 0.005
 """Between two wakes of a reader, at least."""
+
+
+_TakeRows: TypeAlias = Callable[[Iterable[Row]], None]
 
 
 @attrs.frozen
@@ -93,12 +96,21 @@ class DatabaseLog:
 
         async def work(connection: AsyncConnection) -> tuple[_Page, Head]:
             page = await _page(connection, after, limit, seen)
-            return page, _handed_on(page, found.extend, seen)
+            return page, _handed_on(page, lambda rows: found.extend(map(recorded, rows)), seen)
 
         self._note(mark, *await self._page_by(work, after, limit))
         return found
 
     async def read_into(self, take: Take, after: Position, limit: int = PAGE) -> Position:
+        return await self._hand_on(lambda rows: take([recorded(row) for row in rows]), after, limit)
+
+    async def read_rows(self, after: Position, limit: int = PAGE) -> Sequence[Row]:
+        """As they are stored, each checked; also in the caller's thread."""
+        found: list[Row] = []
+        await self._hand_on(found.extend, after, limit)
+        return found
+
+    async def _hand_on(self, take: _TakeRows, after: Position, limit: int) -> Position:
         mark, seen = self._bell.mark(), self._seen
         page = await self._page_by(partial(_page, after=after, limit=limit, seen=seen), after, limit)
         # After the transaction, which the server would break off where this takes long.
@@ -169,7 +181,7 @@ class DatabaseLog:
 
 
 # What follows runs in the asyncio thread, decoding and hashing too, so that a long read does not hold up requests;
-# for `read_into` alone they are done in the caller's.
+# for `read_into` and `read_rows` alone they are done in the caller's.
 
 
 async def _page(connection: AsyncConnection, after: Position, limit: int, seen: Head) -> _Page:
@@ -181,12 +193,12 @@ async def _page(connection: AsyncConnection, after: Position, limit: int, seen: 
     return _Page(start, rows, head)
 
 
-def _handed_on(page: _Page, take: Take, seen: Head) -> Head:
+def _handed_on(page: _Page, take: _TakeRows, seen: Head) -> Head:
     """How far the page goes, once all of it is checked and taken: in pieces that stay in a core's cache meanwhile."""
     reached = page.start
     for begun in range(0, len(page.rows), _PIECE):
         piece = page.rows[begun : begun + _PIECE]
-        take([recorded(row) for row in checked(reached, piece)])
+        take(checked(reached, piece))
         reached = end_of(reached, piece)
     if page.head is not None:
         if page.rows:

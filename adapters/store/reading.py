@@ -14,7 +14,6 @@ from adapters.store.bridge import open_asyncio_side
 from adapters.store.database import BUSY_TIMEOUT_MS, SqliteDatabase
 from adapters.store.database_log import DatabaseLog
 from adapters.store.opening import too_new
-from adapters.store.ports import ReadableLog
 from adapters.store.postgres_database import open_postgres
 from adapters.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from adapters.store.urls import place_of
@@ -22,7 +21,7 @@ from engine.errors import StartFailed, StoreError, StoreUnavailable
 
 
 @asynccontextmanager
-async def open_log(url: str) -> AsyncIterator[ReadableLog]:
+async def open_log(url: str) -> AsyncIterator[DatabaseLog]:
     """The log behind a URL, beside whoever writes it. Nothing is made and nothing locked. Raises StartFailed."""
     place = place_of(url)
     match place:
@@ -37,7 +36,7 @@ async def open_log(url: str) -> AsyncIterator[ReadableLog]:
 
 
 @asynccontextmanager
-async def _open_file(path: Path) -> AsyncIterator[ReadableLog]:
+async def _open_file(path: Path) -> AsyncIterator[DatabaseLog]:
     _look_at(path)
     async with open_asyncio_side() as side:
         # Without `prepare`, only the reading connections are ever opened; they are query_only.
