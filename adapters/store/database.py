@@ -6,10 +6,10 @@ writing connection because SQLite before 3.51.3 can corrupt a WAL that two of th
 """
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import trio
 from sqlalchemy import URL, Engine, event
@@ -22,7 +22,6 @@ from adapters.store.transactions import ConstraintBroken, DatabaseDamaged, Work
 from engine.errors import OutcomeUnknown, StoreError, StoreUnavailable
 
 T = TypeVar("T")
-Prepare: TypeAlias = Callable[[AsyncEngine, Path], Awaitable[None]]
 
 READERS: Final = 2
 BUSY_TIMEOUT_MS: Final = 5000
@@ -70,9 +69,9 @@ class SqliteDatabase:
                 self._reading.release()
             self._writing.release()
 
-    async def prepare(self, path: Path, how: Prepare = prepare) -> None:
-        """Make the tables, or check them. Raises StartFailed, or what `how` raises."""
-        await self._side.call(how, self._writer, path)
+    async def prepare(self, path: Path) -> None:
+        """Make the tables, or check them. Raises StartFailed."""
+        await self._side.call(prepare, self._writer, path)
 
     def _check_open(self) -> None:
         if self._closed:
