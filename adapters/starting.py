@@ -16,7 +16,7 @@ from adapters.collecting import uncollected
 from adapters.settings import ServeSettings
 from adapters.store import Store, open_store
 from adapters.store.cache import Cached, SnapshotCache
-from adapters.store.ports import Take, VerifiableLog
+from adapters.store.ports import Beside, Take, VerifiableLog
 from adapters.store.second_reader import SecondReader, second_reader
 from adapters.store.urls import PostgresServer, place_of
 from engine.errors import LogDamaged, StoreUnavailable
@@ -121,9 +121,12 @@ async def caught_up(
             if reached - before < _PAGE:
                 return folding.close()[0]
             if second is None and url is not None and len(os.sched_getaffinity(0)) > 1:
-                second = await opened.enter_async_context(second_reader(url))
+                try:
+                    second = await opened.enter_async_context(second_reader(url))
+                except OSError:
+                    url = None  # there is no process to be had
             elif second is not None and second.is_ready():
-                await second.read_into(take, reached)
+                await log.read_beside(second, take, reached)
                 url = second = None
 
 
@@ -153,6 +156,10 @@ class _SameLog:
     async def read_into(self, take: Take, after: Position, limit: int = 500) -> Position:
         await self._check_same()
         return await self._log.read_into(take, after, limit)
+
+    async def read_beside(self, beside: Beside, take: Take, after: Position) -> Position:
+        await self._check_same()
+        return await self._log.read_beside(beside, take, after)
 
     async def append(
         self, drafts: Sequence[Draft], *, expected: Position, actor: str, causation: UUID | None = None

@@ -38,7 +38,7 @@ from engine.snapshot import Pool
 from projections import routing
 from projections.replay import replay
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "40"))
+ROUNDS = max(2, int(os.environ.get("BENCH_ROUNDS", "40")))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "1"))
 CONNECTIONS = 32
 TARGET_COST = 0.10

@@ -102,9 +102,10 @@ class Row:
             amount = Decimal("0" if value is None else str(value))
         except InvalidOperation:
             amount = Decimal("NaN")
-        if not amount.is_finite() or (least is not None and amount < least):
+        is_absurd = not amount.is_finite() or abs(amount.adjusted()) > _LONGEST
+        if is_absurd or (least is not None and amount < least):
             self.tell(f"{column} is negative or no number: it counts as 0")
             amount = Decimal(0)
         # Not `normalize`, which rounds to what the thread's context allows.
-        text = format(amount, "f")
-        return (text.rstrip("0").rstrip(".") if "." in text else text) if amount else "0"
+        text = format(amount, "f") if amount else "0"
+        return text.rstrip("0").rstrip(".") if "." in text else text

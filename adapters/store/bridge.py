@@ -45,7 +45,12 @@ class AsyncioSide:
                 token.run_sync_soon(done.set)
 
         # Not by the portal, which has its caller, and so every request, wait until the other thread gets to it.
-        future = asyncio.run_coroutine_threadsafe(function(*args), self._loop)
+        work = function(*args)
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as error:
+            work.close()
+            raise StoreUnavailable("the store is closed") from error
         future.add_done_callback(wake)
         self._under_way += 1
         try:

@@ -17,7 +17,7 @@ from adapters.store import statements
 from adapters.store.admission import Batch, admit, check_page, prepare, recorded
 from adapters.store.chain import HASH, Head, Row, arrive, checked, digest, end_of, follow, meet
 from adapters.store.doorbell import Doorbell
-from adapters.store.ports import Progress, Take
+from adapters.store.ports import Beside, Progress, Take
 from adapters.store.transactions import ConstraintBroken, Database, DatabaseDamaged, Work
 from engine.errors import LogDamaged
 from engine.events import Draft, Recorded
@@ -103,6 +103,18 @@ class DatabaseLog:
 
     async def read_into(self, take: Take, after: Position, limit: int = PAGE) -> Position:
         return await self._hand_on(lambda rows: take([recorded(row) for row in rows]), after, limit)
+
+    async def read_beside(self, beside: Beside, take: Take, after: Position) -> Position:
+        if self._seen.position != after:
+            return after
+        reached = await beside.read_into(take, self._seen)
+        if reached.position > self._seen.position:
+            self._seen = reached
+        return reached.position
+
+    def begin_behind(self, head: Head) -> None:
+        """Have the next events continue this one, which somebody else has checked."""
+        self._seen = head
 
     async def read_rows(self, after: Position, limit: int = PAGE) -> Sequence[Row]:
         """As they are stored, each checked; also in the caller's thread."""

@@ -1,7 +1,8 @@
 """The connection that writes the recorded journal's file, used in worker threads.
 
 Four blocks a second are written beside requests that want the same interpreter. Through asyncio each statement is
-several hand-overs between three threads; here a block is one call in one thread, which cost a third (ADR 0020).
+several hand-overs between three threads; here a block is written by one call in one thread, at a third of the cost
+(ADR 0020).
 
 Law: a write is one transaction begun with BEGIN IMMEDIATE. An error before COMMIT means not applied; an error at COMMIT
 means unknown. A trio cancel never reaches work that has begun.

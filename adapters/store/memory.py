@@ -12,7 +12,7 @@ from adapters.codec import Encoded
 from adapters.store.admission import Known, admit, check_page, entries, prepare, recorded
 from adapters.store.chain import Entry, Head, arrive, follow
 from adapters.store.doorbell import Doorbell
-from adapters.store.ports import Progress, Take
+from adapters.store.ports import Beside, Progress, Take
 from engine.events import Draft, Recorded
 from engine.names import Position
 from engine.ports import Appended, Found, Wake
@@ -72,6 +72,10 @@ class MemoryEventLog:
         page = await self.read(after, limit)
         take(page)
         return after + len(page)
+
+    async def read_beside(self, beside: Beside, take: Take, after: Position) -> Position:  # noqa: ARG002 - nobody can
+        await trio.lowlevel.checkpoint()
+        return after
 
     async def history(self, stream: str, after: Position = 0, limit: int = 500) -> Sequence[Recorded]:
         check_page(after, limit)

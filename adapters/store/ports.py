@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
+from adapters.store.chain import Head
 from engine.events import Recorded
 from engine.names import Position
 from engine.ports import EventLog
@@ -43,6 +44,14 @@ class ReadableLog(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """Another process that reads the same log."""
+
+    async def read_into(self, take: Take, head: Head) -> Head:
+        """Hand on the events that continue a checked one, as far as they come; the last of them."""
+        ...
+
+
 class VerifiableLog(EventLog, ReadableLog, Protocol):
     """An event log that can also be looked back on."""
 
@@ -51,6 +60,12 @@ class VerifiableLog(EventLog, ReadableLog, Protocol):
 
         All in the caller's thread, which they keep busy: for who has nobody waiting. Where it raises, `take` may have
         had a part of the page.
+        """
+        ...
+
+    async def read_beside(self, beside: Beside, take: Take, after: Position) -> Position:
+        """As `read_into`, but by another process and as far as it comes; `after` is what was read last. What is read
+        later has to continue what it gave, as if that had been read here.
         """
         ...
 
